@@ -1,0 +1,1 @@
+"""One folder a model: network, data, training, export and bundle."""

@@ -1,0 +1,1 @@
+"""Vesalius as a library and a command line: DICOM in, analyses, DICOM out."""

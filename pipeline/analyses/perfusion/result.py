@@ -1,0 +1,98 @@
+"""What the perfusion analysis hands to the encoders and the manifest."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.imaging.volume import Volume
+from pipeline.study import Measurement
+
+BACKGROUND, MYOCARDIUM, BLOOD_POOL = 0, 1, 2
+"""Values of the segmentation: background, left ventricular myocardium, left ventricular blood pool."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemberScore:
+    """How one member of the pool did on one slice."""
+
+    member: str
+    """Name of the member in the bundle: ``member_1``."""
+
+    u_pp: float
+    """U_pp = ||U||_F^2 / myocardial pixels on the model's grid; infinite where there is no myocardium."""
+
+    myocardium_area_mm2: float
+    """Area of the member's own myocardium [mm2]."""
+
+    implausible: str | None
+    """Why the member may not be chosen, such as an area out of range; None where it may."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SliceResult:
+    """What was found on one slice."""
+
+    slice_index: int
+    """From 0, along the series' slice axis."""
+
+    chosen_member: str
+    """The plausible member with the lowest U_pp."""
+
+    members: tuple[MemberScore, ...]
+    """Every member's score, in the order of the bundle."""
+
+    u_pp: float
+    """The chosen member's U_pp."""
+
+    heart_centre_lps_mm: tuple[float, float, float]
+    """Where the heart was found [mm], LPS+."""
+
+    first_beat: int
+    """First beat of the window of the first pass that the model saw, from 0."""
+
+    peak_beat: int
+    """Beat at which the blood pool is brightest, from 0."""
+
+    residual_motion_mm: float
+    """Mean displacement between neighbouring beats that motion correction found [mm]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeIntensityCurves:
+    """Mean intensity of each structure over the beats, after motion correction."""
+
+    times_s: NDArray[np.float64]
+    """Time [s]. Shape ``(beats, slices)``."""
+
+    myocardium: NDArray[np.float64]
+    """Mean modality value over the myocardium. Shape ``(beats, slices)``."""
+
+    blood_pool: NDArray[np.float64]
+    """Mean modality value over the LV blood pool. Shape ``(beats, slices)``; NaN where it is empty."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PerfusionResult:
+    """Segmentation, uncertainty and measurements of one perfusion series, on the series' own grid."""
+
+    segmentation: Volume
+    """uint8 with ``BACKGROUND``, ``MYOCARDIUM`` and ``BLOOD_POOL``."""
+
+    uncertainty: Volume
+    """float32: standard deviation of the myocardium's probability over the patches, chosen member."""
+
+    slices: tuple[SliceResult, ...]
+    """One a slice, in order."""
+
+    curves: TimeIntensityCurves
+    """Time-intensity curves."""
+
+    measurements: tuple[Measurement, ...]
+    """The numbers of the report."""
+
+    notes: tuple[str, ...]
+    """What a reader should know."""
+
+    stage_seconds: dict[str, float]
+    """Wall time of each stage of the analysis [s]."""

@@ -1,0 +1,41 @@
+"""Failures, sorted by what has to be done next.
+
+The class answers "refuse, retry or page someone?". A message is safe to log: file names, UIDs, tags,
+numbers and limits, never a patient's attributes.
+"""
+
+
+class PipelineError(Exception):
+    """Base of every failure the pipeline raises on purpose."""
+
+
+class StudyRejected(PipelineError):
+    """The input cannot be processed as received. Never retried; reported to the sender."""
+
+
+class UnreadableFile(StudyRejected):
+    """A file is not what it claims to be: truncated, no pixel data, an unsupported transfer syntax."""
+
+
+class InconsistentSeries(StudyRejected):
+    """The instances of a series do not describe one regular image over time."""
+
+
+class NotApplicable(StudyRejected):
+    """A sound series that this analysis is not made for: the reason says what it lacks."""
+
+
+class AnalysisFailed(PipelineError):
+    """The analysis ended without a result that can be trusted, such as no plausible myocardium."""
+
+
+class BundleRejected(PipelineError):
+    """A model bundle is incomplete, altered or of an unknown layout. Never loaded."""
+
+
+class ModelContractBroken(PipelineError):
+    """A model's output disagrees with its bundle. Ours: not retried, pages someone."""
+
+
+class UnusableCall(PipelineError):
+    """The command was called with arguments that cannot be carried out."""

@@ -1,0 +1,1 @@
+"""The one record of truth: studies, series, jobs and artifacts."""

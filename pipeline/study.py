@@ -1,0 +1,91 @@
+"""The records that travel between stages, in DICOM's own nouns."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from pipeline.imaging.volume import TimeSeries
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFrame:
+    """Where one frame of an image comes from."""
+
+    path: Path
+    """The file that holds it."""
+
+    sop_class_uid: str
+    """SOP Class UID (0008,0016)."""
+
+    sop_instance_uid: str
+    """SOP Instance UID (0008,0018)."""
+
+    frame_number: int
+    """Frame within the instance, from 1. A single-frame instance has frame 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InputSeries:
+    """A series over time, loaded and checked: what an analysis works on."""
+
+    label: str
+    """How messages name it: the Series Instance UID, or the file's name for NIfTI. Never patient data."""
+
+    study_instance_uid: str | None
+    """Study Instance UID (0020,000D); None for NIfTI."""
+
+    series_instance_uids: tuple[str, ...]
+    """Series Instance UIDs (0020,000E), more than one where a scanner writes one a slice; none for NIfTI."""
+
+    image: TimeSeries
+    """The frames, placed in the patient."""
+
+    frames: tuple[tuple[SourceFrame, ...], ...]
+    """Source of each frame, indexed ``[beat][slice]``; empty for NIfTI."""
+
+    header: Dataset | None
+    """An instance of the series without its pixel data, for patient, study and equipment; None for NIfTI."""
+
+    input_digest: str
+    """SHA-256 over the digests of the input files, hexadecimal."""
+
+    notes: tuple[str, ...] = ()
+    """What a reader should know: missed beats, frames split off, estimated times."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """One number of a result, with its unit."""
+
+    name: str
+    """Key in the manifest, with the unit in it where there is one: ``myocardium_area_mm2``."""
+
+    value: float
+    """The number, in ``unit``."""
+
+    unit: str
+    """UCUM code: ``mm2``, ``1``, ``{intensity}/s``."""
+
+    slice_index: int | None = None
+    """Slice it was measured on, from 0; None for the whole series."""
+
+    structure: str | None = None
+    """What was measured: ``myocardium``, ``blood_pool``; None where it is the series or the slice."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """A file that a job wrote."""
+
+    kind: str
+    """What it is: ``segmentation``, ``uncertainty_map``, ``report``, ``overview``, ``figure``, ``nifti``."""
+
+    relative_path: str
+    """Path under the output folder, with forward slashes."""
+
+    sop_instance_uid: str | None
+    """SOP Instance UID (0008,0018) of a DICOM object; None for other files."""
+
+    sha256: str
+    """SHA-256 of the file, hexadecimal."""
