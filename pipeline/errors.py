@@ -1,7 +1,7 @@
 """Failures, sorted by what has to be done next.
 
-The class answers "refuse, retry or page someone?". A message is safe to log: file names, UIDs, tags,
-numbers and limits, never a patient's attributes.
+The class answers "refuse, retry or page someone?". A message is safe to log: file names, UIDs,
+tags, numbers and limits, never a patient's attributes.
 """
 
 
@@ -14,7 +14,7 @@ class StudyRejected(PipelineError):
 
 
 class UnreadableFile(StudyRejected):
-    """A file is not what it claims to be: truncated, no pixel data, an unsupported transfer syntax."""
+    """A file is not what it claims: truncated, no pixel data, an unsupported transfer syntax."""
 
 
 class InconsistentSeries(StudyRejected):
@@ -39,3 +39,7 @@ class ModelContractBroken(PipelineError):
 
 class UnusableCall(PipelineError):
     """The command was called with arguments that cannot be carried out."""
+
+
+class LedgerUnavailable(PipelineError):
+    """The ledger cannot be read or written now. What was computed is not recorded; run again."""

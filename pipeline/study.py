@@ -21,6 +21,9 @@ class SourceFrame:
     sop_instance_uid: str
     """SOP Instance UID (0008,0018)."""
 
+    series_instance_uid: str
+    """Series Instance UID (0020,000E): another for each slice where a scanner writes it so."""
+
     frame_number: int
     """Frame within the instance, from 1. A single-frame instance has frame 1."""
 
@@ -30,13 +33,14 @@ class InputSeries:
     """A series over time, loaded and checked: what an analysis works on."""
 
     label: str
-    """How messages name it: the Series Instance UID, or the file's name for NIfTI. Never patient data."""
+    """How messages name it: the Series Instance UID, or the file's name for NIfTI."""
 
     study_instance_uid: str | None
     """Study Instance UID (0020,000D); None for NIfTI."""
 
     series_instance_uids: tuple[str, ...]
-    """Series Instance UIDs (0020,000E), more than one where a scanner writes one a slice; none for NIfTI."""
+    """Series Instance UIDs (0020,000E): several where a scanner writes one a slice; none for
+    NIfTI."""
 
     image: TimeSeries
     """The frames, placed in the patient."""
@@ -45,7 +49,8 @@ class InputSeries:
     """Source of each frame, indexed ``[beat][slice]``; empty for NIfTI."""
 
     header: Dataset | None
-    """An instance of the series without its pixel data, for patient, study and equipment; None for NIfTI."""
+    """An instance of the series without its pixel data, for patient, study and equipment; None for
+    NIfTI."""
 
     input_digest: str
     """SHA-256 over the digests of the input files, hexadecimal."""
@@ -71,7 +76,7 @@ class Measurement:
     """Slice it was measured on, from 0; None for the whole series."""
 
     structure: str | None = None
-    """What was measured: ``myocardium``, ``blood_pool``; None where it is the series or the slice."""
+    """What was measured: ``myocardium``, ``blood_pool``; None where it is the series or slice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +84,8 @@ class Artifact:
     """A file that a job wrote."""
 
     kind: str
-    """What it is: ``segmentation``, ``uncertainty_map``, ``report``, ``overview``, ``figure``, ``nifti``."""
+    """What it is: ``segmentation``, ``uncertainty_map``, ``report``, ``overview``, ``figure`` or
+    ``nifti``."""
 
     relative_path: str
     """Path under the output folder, with forward slashes."""

@@ -1,8 +1,8 @@
 """Images and their place in the patient.
 
-Every image inside the pipeline is one of these two types. Patient coordinates are LPS+ [mm], as DICOM
-has them; NIfTI (RAS+) is converted at the edge, in ``pipeline.imaging.nifti``. Arrays are indexed
-``(slice, row, column)``, and slices ascend along ``row cosines x column cosines``.
+Every image inside the pipeline is one of these two types. Patient coordinates are LPS+ [mm], as
+DICOM has them; NIfTI (RAS+) is converted at the edge, in ``pipeline.imaging.nifti``. Arrays are
+indexed ``(slice, row, column)``, and slices ascend along ``row cosines x column cosines``.
 """
 
 from dataclasses import dataclass
