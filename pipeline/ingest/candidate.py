@@ -1,0 +1,84 @@
+"""What an inventory lists: series that may be analysed, and what was refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.study import InputSeries
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """A file or a series that cannot be processed as received."""
+
+    label: str
+    """The file, by its name under the input, or the Series Instance UID."""
+
+    reason: str
+    """Why: names files, SOP Instance UIDs, tags and numbers; no patient data."""
+
+    study_instance_uid: str | None
+    """Study Instance UID (0020,000D), where it is known."""
+
+    series_instance_uids: tuple[str, ...]
+    """Series Instance UIDs (0020,000E), where they are known."""
+
+    files: tuple[str, ...]
+    """The files, by their names under the input."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A series that was found sound; its pixels are still on disk."""
+
+    label: str
+    """The Series Instance UID, or the file's name for NIfTI."""
+
+    study_instance_uid: str | None
+    """Study Instance UID (0020,000D); None for NIfTI."""
+
+    series_instance_uids: tuple[str, ...]
+    """Series Instance UIDs (0020,000E), in the order of the slices; none for NIfTI."""
+
+    modality: str
+    """Modality (0008,0060), or ``NIFTI``."""
+
+    sop_class_uid: str | None
+    """SOP Class UID (0008,0016); None for NIfTI."""
+
+    n_instances: int
+    """Instances; 1 for NIfTI."""
+
+    n_beats: int
+    """Time steps: 1 for a single volume, 0 for what is no MR image."""
+
+    n_slices: int
+    """Slices; 0 for what is no MR image."""
+
+    rows: int
+    """Rows; 0 for what is no MR image."""
+
+    columns: int
+    """Columns; 0 for what is no MR image."""
+
+    input_digest: str
+    """SHA-256 over the digests of the input files, hexadecimal."""
+
+    notes: tuple[str, ...]
+    """What a reader should know: missed beats, frames split off, estimated times."""
+
+    read: Callable[[], InputSeries] = field(repr=False, compare=False)
+    """How to load it."""
+
+    def load(self) -> InputSeries:
+        """Read the pixels.
+
+        Raises
+        ------
+        NotApplicable
+            If it is no MR image.
+        UnreadableFile
+            If pixel data is damaged, or a file has changed since the inventory.
+        InconsistentSeries
+            If a NIfTI file has changed its grid since the inventory.
+        """
+        return self.read()

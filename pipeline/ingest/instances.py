@@ -1,0 +1,85 @@
+"""From a header to the frames it describes: classic single-frame and enhanced multi-frame MR.
+
+References
+----------
+.. [A36] DICOM PS3.3, A.4 MR Image IOD, A.36 Enhanced MR Image IOD, A.71 legacy converted.
+"""
+
+import re
+
+from pydicom.uid import (
+    EnhancedMRImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    MRImageStorage,
+)
+
+from pipeline.errors import UnreadableFile
+from pipeline.ingest.attributes import optional_number, tag_text, text
+from pipeline.ingest.classic import classic_frame
+from pipeline.ingest.dicomfile import DicomFile
+from pipeline.ingest.enhanced import enhanced_frames
+from pipeline.ingest.frame import Frame, Instance, PatientIdentity
+from pipeline.ingest.limits import Limits
+from pipeline.ingest.pixelmodule import check_pixels
+
+ENHANCED = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
+"""SOP classes that are read through their functional groups."""
+
+MR_IMAGES = ENHANCED | {MRImageStorage}
+"""SOP classes whose frames are assembled."""
+
+
+UID_PATTERN = re.compile(r"[0-9.]{1,64}")
+"""What is taken for a UID. Leading zeros of a component break the standard, and are common."""
+
+
+def identify(file: DicomFile) -> Instance:
+    """Return which instance a file holds.
+
+    Raises
+    ------
+    UnreadableFile
+        If a UID that names it, its series or its study is missing, or is none.
+    """
+    header = file.header
+    uids = {}
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        uids[keyword] = text(header, keyword)
+        if not UID_PATTERN.fullmatch(uids[keyword]):
+            wrong = "no UID" if uids[keyword] else "missing"
+            raise UnreadableFile(f"{file.name}: {tag_text(keyword)} is {wrong}")
+    images = optional_number(header, "ImagesInAcquisition")
+    return Instance(
+        path=file.path,
+        name=file.name,
+        sha256=file.sha256,
+        transfer_syntax_uid=file.transfer_syntax_uid,
+        sop_class_uid=uids["SOPClassUID"],
+        sop_instance_uid=uids["SOPInstanceUID"],
+        study_instance_uid=uids["StudyInstanceUID"],
+        series_instance_uid=uids["SeriesInstanceUID"],
+        modality=text(header, "Modality"),
+        patient=PatientIdentity(
+            patient_id=text(header, "PatientID"),
+            name=text(header, "PatientName").rstrip("^ "),
+            birth_date=text(header, "PatientBirthDate"),
+        ),
+        images_in_acquisition=None if images is None else int(images),
+    )
+
+
+def frames_of(file: DicomFile, instance: Instance, limits: Limits) -> tuple[Frame, ...]:
+    """Return the frames of an MR image.
+
+    Raises
+    ------
+    UnreadableFile
+        If its pixels cannot be read as they are described, or a frame has no place in the patient.
+    """
+    try:
+        check_pixels(file, limits)
+        if instance.sop_class_uid in ENHANCED:
+            return enhanced_frames(file.header, instance)
+        return (classic_frame(file.header, instance),)
+    except UnreadableFile as error:
+        raise UnreadableFile(f"instance {instance.named}: {error}") from error

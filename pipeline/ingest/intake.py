@@ -1,0 +1,172 @@
+"""Read the header of each file and put it on the pile that it belongs to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from pydicom.uid import MediaStorageDirectoryStorage
+
+from pipeline.errors import InconsistentSeries, StudyRejected, UnreadableFile
+from pipeline.identity import digest_file, digest_set
+from pipeline.imaging.nifti import is_nifti_name, read_header, read_time_series
+from pipeline.ingest.attributes import text
+from pipeline.ingest.candidate import Candidate, Refusal
+from pipeline.ingest.collect import Collection, FoundFile
+from pipeline.ingest.dicomfile import BrokenDicomFile, looks_like_dicom, read_dicom
+from pipeline.ingest.frame import Frame, Instance
+from pipeline.ingest.instances import MR_IMAGES, frames_of, identify
+from pipeline.ingest.limits import Limits
+from pipeline.quiet import quietly
+from pipeline.study import InputSeries
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BrokenInstance:
+    """An instance that is known by its UIDs but cannot be used."""
+
+    instance: Instance
+    """The instance."""
+
+    reason: str
+    """Why it cannot be used."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Intake:
+    """All files, sorted by what they are."""
+
+    frames: dict[Instance, tuple[Frame, ...]] = field(default_factory=dict)
+    """MR images and their frames."""
+
+    broken: list[BrokenInstance] = field(default_factory=list)
+    """MR images that cannot be used."""
+
+    others: list[Instance] = field(default_factory=list)
+    """Sound DICOM instances that are no MR images."""
+
+    nifti: list[Candidate] = field(default_factory=list)
+    """NIfTI files."""
+
+    refusals: list[Refusal] = field(default_factory=list)
+    """Files that are not what they claim to be."""
+
+    ignored: list[str] = field(default_factory=list)
+    """Files that are neither DICOM nor NIfTI, and do not claim to be."""
+
+
+def take_in(
+    collection: Collection, limits: Limits, progress: Callable[[int, int], None] | None
+) -> Intake:
+    """Read the headers of all files; no file can stop the next one."""
+    intake = Intake()
+    for lost in collection.missing:
+        intake.refusals.append(file_refusal(lost.name, lost.reason))
+    for index, file in enumerate(collection.files):
+        if progress is not None:
+            progress(index, len(collection.files))
+        try:
+            with quietly():
+                _take(file, limits, intake)
+        except BrokenDicomFile as error:
+            intake.refusals.append(
+                Refusal(
+                    label=file.name,
+                    reason=str(error),
+                    study_instance_uid=error.study_instance_uid,
+                    series_instance_uids=tuple(filter(None, [error.series_instance_uid])),
+                    files=(file.name,),
+                )
+            )
+        except StudyRejected as error:
+            intake.refusals.append(file_refusal(file.name, str(error)))
+        except OSError as error:
+            reason = f"{file.name}: cannot be read ({error.strerror})"
+            intake.refusals.append(file_refusal(file.name, reason))
+    if progress is not None:
+        progress(len(collection.files), len(collection.files))
+    return intake
+
+
+def file_refusal(name: str, reason: str) -> Refusal:
+    """Return the refusal of a file of no known series."""
+    return Refusal(
+        label=name, reason=reason, study_instance_uid=None, series_instance_uids=(), files=(name,)
+    )
+
+
+def _take(file: FoundFile, limits: Limits, intake: Intake) -> None:
+    """Read one file and put it on its pile."""
+    if is_nifti_name(file.path):
+        intake.nifti.append(_nifti_candidate(file, limits))
+    elif looks_like_dicom(file.path):
+        _take_dicom(file, limits, intake)
+    elif file.was_named:
+        raise UnreadableFile(f"{file.name}: neither DICOM nor NIfTI")
+    else:
+        intake.ignored.append(file.name)
+
+
+def _take_dicom(file: FoundFile, limits: Limits, intake: Intake) -> None:
+    """Read one DICOM file and put it on its pile."""
+    dicom = read_dicom(file.path, file.name, limits)
+    if text(dicom.header.file_meta, "MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        intake.ignored.append(file.name)
+        return
+    instance = identify(dicom)
+    if instance.sop_class_uid not in MR_IMAGES:
+        intake.others.append(instance)
+        return
+    try:
+        intake.frames[instance] = frames_of(dicom, instance, limits)
+    except UnreadableFile as error:
+        intake.broken.append(BrokenInstance(instance=instance, reason=str(error)))
+
+
+def _nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
+    """Return a NIfTI file as a candidate."""
+    if file.path.stat().st_size > limits.max_file_bytes:
+        raise UnreadableFile(f"{file.name}: larger than the limit of {limits.max_file_bytes} bytes")
+    header = read_header(file.path, max_bytes=limits.max_pixel_bytes)
+    notes = []
+    if header.time_first:
+        notes.append("time stands on the file's first axis")
+    if header.step_s is None and header.shape[0] > 1:
+        notes.append("times are estimated: the header's time step is missing or a placeholder")
+    n_beats, n_slices, rows, columns = header.shape
+    return Candidate(
+        label=file.name,
+        study_instance_uid=None,
+        series_instance_uids=(),
+        modality="NIFTI",
+        sop_class_uid=None,
+        n_instances=1,
+        n_beats=n_beats,
+        n_slices=n_slices,
+        rows=rows,
+        columns=columns,
+        input_digest=digest_set([digest_file(file.path)]),
+        notes=tuple(notes),
+        read=partial(_load_nifti, file, digest_file(file.path), tuple(notes), limits),
+    )
+
+
+def _load_nifti(
+    file: FoundFile, sha256: str, notes: tuple[str, ...], limits: Limits
+) -> InputSeries:
+    """Read a NIfTI file that has not changed since the inventory."""
+    try:
+        changed = digest_file(file.path) != sha256
+    except OSError as error:
+        raise UnreadableFile(f"{file.name}: cannot be read again") from error
+    if changed:
+        raise InconsistentSeries(f"{file.name}: the file has changed since it was checked")
+    return InputSeries(
+        label=file.name,
+        study_instance_uid=None,
+        series_instance_uids=(),
+        image=read_time_series(file.path, max_bytes=limits.max_pixel_bytes),
+        frames=(),
+        header=None,
+        input_digest=digest_set([sha256]),
+        notes=notes,
+    )

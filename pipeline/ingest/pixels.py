@@ -1,0 +1,159 @@
+"""Read the pixels of a series that was placed.
+
+Values are float32 whatever is stored: a type chosen from one frame's content cannot hold the next
+frame's. The bytes that are decoded are those that the inventory hashed.
+
+References
+----------
+.. [C111] DICOM PS3.3, C.11.1 Modality LUT module.
+"""
+
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+from pipeline.errors import UnreadableFile
+from pipeline.identity import digest_bytes, digest_set
+from pipeline.imaging.volume import TimeSeries
+from pipeline.ingest.consistency import grouped
+from pipeline.ingest.decoder import DECODE_ERRORS
+from pipeline.ingest.decoding import Decoder
+from pipeline.ingest.dicomfile import parse
+from pipeline.ingest.frame import Frame, Instance
+from pipeline.ingest.pixelmodule import COMPRESSED
+from pipeline.ingest.series import Assembly
+from pipeline.quiet import quietly
+from pipeline.study import InputSeries, SourceFrame
+
+
+def load_series(assembly: Assembly) -> InputSeries:
+    """Read the pixels of a series.
+
+    Raises
+    ------
+    UnreadableFile
+        If pixel data is damaged, or a file is no longer what it was.
+    """
+    array = np.empty(assembly.shape, dtype=np.float32)
+    places = {
+        (frame.instance.sop_instance_uid, frame.number): (beat, index)
+        for index, members in enumerate(assembly.slices)
+        for beat, frame in enumerate(members)
+    }
+    first = assembly.slices[0][0]
+    header = Dataset()
+    with Decoder() as decoder, quietly():
+        for frames in grouped(assembly.frames, lambda f: f.instance.sop_instance_uid):
+            content = _content(frames[0].instance)
+            stored = _stored_values(content, frames, decoder)
+            for frame in frames:
+                place = places[frame.instance.sop_instance_uid, frame.number]
+                array[place] = _modality_values(stored[frame.number - 1], frame)
+            if frames[0].instance is first.instance:
+                header = _header(content)
+    return _input_series(assembly, array, header)
+
+
+def _input_series(assembly: Assembly, array: NDArray[np.float32], header: Dataset) -> InputSeries:
+    """Return the record that travels on."""
+    first = assembly.slices[0][0]
+    series_uids = dict.fromkeys(m[0].instance.series_instance_uid for m in assembly.slices)
+    return InputSeries(
+        label=first.instance.series_instance_uid,
+        study_instance_uid=first.instance.study_instance_uid,
+        series_instance_uids=tuple(series_uids),
+        image=TimeSeries(
+            array=array,
+            affine=assembly.affine,
+            times_s=assembly.times_s,
+            times_are_estimated=assembly.times_are_estimated,
+            frame_of_reference_uid=first.plane.frame_of_reference_uid,
+        ),
+        frames=tuple(
+            tuple(_source(members[beat]) for members in assembly.slices)
+            for beat in range(assembly.shape[0])
+        ),
+        header=header,
+        input_digest=digest_set(i.sha256 for i in assembly.instances),
+        notes=assembly.notes,
+    )
+
+
+def _content(instance: Instance) -> bytes:
+    """Read an instance's file again."""
+    try:
+        content = instance.path.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(f"{instance.name}: cannot be read again") from error
+    if digest_bytes(content) != instance.sha256:
+        raise UnreadableFile(f"{instance.name}: the file has changed since it was checked")
+    return content
+
+
+def _header(content: bytes) -> Dataset:
+    """Return an instance's header, every value converted.
+
+    What cannot be converted is left out: nobody could copy it into a result.
+    """
+    header = parse(BytesIO(content), stop_before_pixels=True)
+    for tag in list(header.keys()):
+        try:
+            _convert(header, tag)
+        except DECODE_ERRORS:
+            del header[tag]
+    return header
+
+
+def _convert(dataset: Dataset, tag: BaseTag) -> None:
+    """Convert an element, and all that it holds if it is a sequence."""
+    element = dataset[tag]
+    for item in element.value if element.VR == "SQ" else ():
+        for inner in list(item.keys()):
+            _convert(item, inner)
+
+
+def _stored_values(content: bytes, frames: list[Frame], decoder: Decoder) -> NDArray[np.generic]:
+    """Return the stored values of an instance. Shape ``(frames, rows, columns)``."""
+    instance = frames[0].instance
+    try:
+        if instance.transfer_syntax_uid in COMPRESSED:
+            stored = decoder.decode(content)
+        else:
+            dataset = parse(BytesIO(content), stop_before_pixels=False)
+            # A file without meta information does not say what its syntax was found to be.
+            dataset.file_meta.TransferSyntaxUID = instance.transfer_syntax_uid
+            stored = np.asarray(dataset.pixel_array)
+    except UnreadableFile as error:
+        name = instance.transfer_syntax_uid.name
+        raise UnreadableFile(f"instance {instance.named}: {error} ({name})") from error
+    except DECODE_ERRORS:
+        raise UnreadableFile(f"instance {instance.named}: pixel data cannot be read") from None
+    expected = (max(f.number for f in frames), frames[0].rows, frames[0].columns)
+    stored = stored.reshape((-1, *stored.shape[-2:]))
+    if stored.shape[1:] != expected[1:] or len(stored) < expected[0]:
+        raise UnreadableFile(
+            f"instance {instance.named}: decoded to {stored.shape}, {expected} described"
+        )
+    return stored
+
+
+def _modality_values(stored: NDArray[np.generic], frame: Frame) -> NDArray[np.float32]:
+    """Return ``stored * Rescale Slope + Rescale Intercept`` [C111]_."""
+    if (frame.slope, frame.intercept) == (1.0, 0.0):
+        return stored.astype(np.float32)
+    values = stored.astype(np.float64) * frame.slope + frame.intercept
+    return values.astype(np.float32)
+
+
+def _source(frame: Frame) -> SourceFrame:
+    """Return where a frame comes from."""
+    return SourceFrame(
+        path=frame.instance.path,
+        sop_class_uid=frame.instance.sop_class_uid,
+        sop_instance_uid=frame.instance.sop_instance_uid,
+        series_instance_uid=frame.instance.series_instance_uid,
+        frame_number=frame.number,
+    )
