@@ -1,0 +1,232 @@
+"""ONNX Runtime sessions: opened by digest, on the provider asked for, and held to a contract.
+
+Sessions do not spin: threads that wait for work would take the cores of the other members'
+sessions. They share one memory arena and plan no memory ahead: with an arena and a plan each, which
+is ONNX Runtime's default, four members kept 1435 MiB instead of 440 and took 1.5 times as long. One
+session may be run from several threads at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
+
+from pipeline.errors import BundleRejected, ModelContractBroken, UnusableCall
+from pipeline.identity import digest_bytes
+from pipeline.infer.bundle import Member
+
+CPU = ("CPUExecutionProvider",)
+"""The provider that every installation has."""
+
+_REFUSALS = (
+    runtime_errors.Fail,
+    runtime_errors.InvalidArgument,
+    runtime_errors.InvalidGraph,
+    runtime_errors.InvalidProtobuf,
+    runtime_errors.NotImplemented,
+    runtime_errors.RuntimeException,
+)
+
+
+class TensorInfo(Protocol):
+    """An input or an output of a graph, as ONNX Runtime describes it."""
+
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+
+
+class Session(Protocol):
+    """The part of ``onnxruntime.InferenceSession`` that is used here."""
+
+    def get_inputs(self) -> Sequence[TensorInfo]:
+        """Return the graph's inputs."""
+        ...
+
+    def get_outputs(self) -> Sequence[TensorInfo]:
+        """Return the graph's outputs."""
+        ...
+
+    def get_providers(self) -> Sequence[str]:
+        """Return the providers in use, the preferred one first."""
+        ...
+
+    def run(
+        self, output_names: Sequence[str], feed: dict[str, NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
+        """Run the graph."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contract:
+    """One input and one output of float32; an axis of None has any length."""
+
+    input_name: str
+    """Name of the graph's input."""
+
+    input_shape: tuple[int | None, ...]
+    """Its shape."""
+
+    output_name: str
+    """Name of the graph's output."""
+
+    output_shape: tuple[int | None, ...]
+    """Its shape."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network:
+    """A session that keeps its contract: a function from array to array."""
+
+    name: str
+    """Name in messages."""
+
+    session: Session
+    """The open session."""
+
+    contract: Contract
+    """What goes in and comes out."""
+
+    def __call__(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network.
+
+        Parameters
+        ----------
+        array
+            Input, in the contract's shape.
+
+        Raises
+        ------
+        ModelContractBroken
+            If the output has another shape or type, or holds a value that is not finite.
+        """
+        contract = self.contract
+        feed = {contract.input_name: np.ascontiguousarray(array, dtype=np.float32)}
+        (output,) = self.session.run([contract.output_name], feed)
+        if output.dtype != np.float32 or not _fits(output.shape, contract.output_shape):
+            raise ModelContractBroken(
+                f"{self.name}: output {output.dtype} {output.shape}, not float32 "
+                f"{contract.output_shape}"
+            )
+        if not np.isfinite(output).all():
+            raise ModelContractBroken(f"{self.name}: output is not finite")
+        return output
+
+
+def open_network(member: Member, contract: Contract, *, threads: int) -> Network:
+    """Open a network on the CPU and check its contract.
+
+    Raises
+    ------
+    BundleRejected
+        If the file is not the one of the bundle, or no graph that can be run.
+    ModelContractBroken
+        If its input or output is another than the contract's.
+    """
+    session = open_session(member, threads=threads)
+    check_contract(session, contract, name=member.name)
+    return Network(name=member.name, session=session, contract=contract)
+
+
+def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU) -> Session:
+    """Open a session on a network's bytes, after comparing them with its digest.
+
+    Parameters
+    ----------
+    member
+        The network.
+    threads
+        Threads that one run uses. Batches do best with one caller a core, each at one thread.
+    providers
+        Execution providers, in order of preference.
+
+    Raises
+    ------
+    BundleRejected
+        If the file is not the one of the bundle, or no graph that can be run.
+    UnusableCall
+        If a provider is not available here: it is never replaced by another one.
+    """
+    missing = [name for name in providers if name not in onnxruntime.get_available_providers()]
+    if missing or not providers:
+        raise UnusableCall(
+            f"execution provider {', '.join(missing) or 'of no name'} is not available; available: "
+            f"{', '.join(onnxruntime.get_available_providers())}"
+        )
+    _share_arena()
+    content = member.path.read_bytes()
+    if digest_bytes(content) != member.sha256:
+        raise BundleRejected(f"{member.path}: altered since the bundle was loaded")
+    try:
+        session: Session = onnxruntime.InferenceSession(
+            content, sess_options=_options(threads), providers=list(providers)
+        )
+    except _REFUSALS as problem:
+        raise BundleRejected(f"{member.path}: ONNX Runtime cannot run it") from problem
+    # A provider that fails to start is replaced by the CPU with no more than a line in the log.
+    if session.get_providers()[0] != providers[0]:
+        raise UnusableCall(f"execution provider {providers[0]} does not start")
+    return session
+
+
+def check_contract(session: Session, contract: Contract, *, name: str) -> None:
+    """Check that a graph has the one input and the one output that were agreed.
+
+    Raises
+    ------
+    ModelContractBroken
+        If a name, a type, a length or the freedom of an axis differs: an axis that should take any
+        length and was frozen at export would fail only at the first batch of another size.
+    """
+    sides = (
+        ("input", session.get_inputs(), contract.input_name, contract.input_shape),
+        ("output", session.get_outputs(), contract.output_name, contract.output_shape),
+    )
+    for side, tensors, agreed_name, agreed_shape in sides:
+        found = [(t.name, t.type, _declared(t.shape)) for t in tensors]
+        if found != [(agreed_name, "tensor(float)", agreed_shape)]:
+            raise ModelContractBroken(
+                f"{name}: {side} {found}, not {agreed_name} float {agreed_shape}"
+            )
+
+
+@cache
+def _share_arena() -> None:
+    """Register the arena that all sessions of this process share."""
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(place, None)
+
+
+def _options(threads: int) -> object:
+    """Return the session's options."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return options
+
+
+def _declared(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
+    """Return a declared shape with None for every axis of any length."""
+    return tuple(length if isinstance(length, int) else None for length in shape)
+
+
+def _fits(shape: tuple[int, ...], agreed: tuple[int | None, ...]) -> bool:
+    """Tell whether a shape is one of those agreed."""
+    if len(shape) != len(agreed):
+        return False
+    return all(a is None or a == length for length, a in zip(shape, agreed, strict=True))
