@@ -9,7 +9,8 @@ from pipeline.imaging.volume import Volume
 from pipeline.study import Measurement
 
 BACKGROUND, MYOCARDIUM, BLOOD_POOL = 0, 1, 2
-"""Values of the segmentation: background, left ventricular myocardium, left ventricular blood pool."""
+"""Values of the segmentation: background, left ventricular myocardium, left ventricular blood
+pool."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +21,8 @@ class MemberScore:
     """Name of the member in the bundle: ``member_1``."""
 
     u_pp: float
-    """U_pp = ||U||_F^2 / myocardial pixels on the model's grid; infinite where there is no myocardium."""
+    """U_pp = ||U||_F^2 / myocardial pixels on the model's grid; infinite where there is no
+    myocardium."""
 
     myocardium_area_mm2: float
     """Area of the member's own myocardium [mm2]."""
@@ -36,14 +38,15 @@ class SliceResult:
     slice_index: int
     """From 0, along the series' slice axis."""
 
-    chosen_member: str
-    """The plausible member with the lowest U_pp."""
+    chosen_member: str | None
+    """The plausible member with the lowest U_pp; None where none is plausible: nothing is
+    segmented."""
 
     members: tuple[MemberScore, ...]
     """Every member's score, in the order of the bundle."""
 
     u_pp: float
-    """The chosen member's U_pp."""
+    """The chosen member's U_pp; infinite where none was chosen."""
 
     heart_centre_lps_mm: tuple[float, float, float]
     """Where the heart was found [mm], LPS+."""
@@ -53,6 +56,10 @@ class SliceResult:
 
     peak_beat: int
     """Beat at which the blood pool is brightest, from 0."""
+
+    peak_shift_mm: tuple[float, float]
+    """Where the heart lies on that beat, relative to its place in the segmentation, along rows and
+    columns [mm]."""
 
     residual_motion_mm: float
     """Mean displacement between neighbouring beats that motion correction found [mm]."""
@@ -69,18 +76,20 @@ class TimeIntensityCurves:
     """Mean modality value over the myocardium. Shape ``(beats, slices)``."""
 
     blood_pool: NDArray[np.float64]
-    """Mean modality value over the LV blood pool. Shape ``(beats, slices)``; NaN where it is empty."""
+    """Mean modality value over the LV blood pool. Shape ``(beats, slices)``; NaN where it is
+    empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PerfusionResult:
-    """Segmentation, uncertainty and measurements of one perfusion series, on the series' own grid."""
+    """Segmentation, uncertainty and measurements of a series, on the series' own grid."""
 
     segmentation: Volume
     """uint8 with ``BACKGROUND``, ``MYOCARDIUM`` and ``BLOOD_POOL``."""
 
     uncertainty: Volume
-    """float32: standard deviation of the myocardium's probability over the patches, chosen member."""
+    """float32: standard deviation of the myocardium's probability over the patches, chosen
+    member."""
 
     slices: tuple[SliceResult, ...]
     """One a slice, in order."""

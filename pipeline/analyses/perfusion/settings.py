@@ -1,0 +1,100 @@
+"""What a site may set for the perfusion analysis, and what the model's bundle fixes."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from pipeline.errors import BundleRejected, UnusableCall
+
+UNCERTAINTY_STRIDES = (2, 4, 8)
+"""Strides that every position of the segmentation's stride is a multiple of."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PerfusionSettings:
+    """What a site may set. Every one changes the configuration digest, and so the job."""
+
+    uncertainty_stride: int = 2
+    """Points between neighbouring patches of the uncertainty map: 2 as in the paper, or 4 or 8."""
+
+    minimum_myocardium_area_mm2: float = 500.0
+    """A smaller myocardium is implausible, and the member that found it is not chosen [mm2]."""
+
+    maximum_myocardium_area_mm2: float = 5000.0
+    """A larger one is implausible too: over-segmentation lowers U_pp [mm2]."""
+
+    flag_u_pp: float = 0.1
+    """A result whose U_pp lies above carries a warning."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If a value is not possible.
+        """
+        if self.uncertainty_stride not in UNCERTAINTY_STRIDES:
+            raise UnusableCall(
+                f"uncertainty_stride is {self.uncertainty_stride}, possible are "
+                f"{', '.join(map(str, UNCERTAINTY_STRIDES))}"
+            )
+        if not 0 <= self.minimum_myocardium_area_mm2 < self.maximum_myocardium_area_mm2:
+            raise UnusableCall(
+                f"minimum_myocardium_area_mm2 {self.minimum_myocardium_area_mm2:g} is not below "
+                f"maximum_myocardium_area_mm2 {self.maximum_myocardium_area_mm2:g}"
+            )
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the settings for the configuration digest."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelGrid:
+    """The grid that the members of the pool were trained on, from the bundle's metadata."""
+
+    grid_size: int
+    """Points along the side of the square around the heart."""
+
+    grid_spacing_mm: float
+    """Distance between its points [mm]."""
+
+    patch_size: int
+    """Points along the side of a patch."""
+
+    n_beats: int
+    """Beats that a member sees."""
+
+    segmentation_stride: int
+    """Points between neighbouring patches of the segmentation."""
+
+    edge_before: int
+    """First rows and columns of a patch that the uncertainty map leaves out."""
+
+    edge_after: int
+    """Last rows and columns of a patch that the uncertainty map leaves out."""
+
+    @classmethod
+    def from_bundle(cls, values: Mapping[str, object]) -> "ModelGrid":
+        """Read the grid from a bundle's own settings.
+
+        Raises
+        ------
+        BundleRejected
+            If one is missing or not a number, or if the patches do not fit the grid.
+        """
+        found: dict[str, object] = {f.name: values.get(f.name) for f in fields(cls)}
+        for name, value in found.items():
+            if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+                raise BundleRejected(f"metadata.json: vesalius.{name} is {value!r}, not a number")
+        grid = cls(
+            grid_spacing_mm=float(str(found.pop("grid_spacing_mm"))),
+            **{name: int(str(value)) for name, value in found.items()},
+        )
+        room = grid.grid_size - grid.patch_size
+        if room < 0 or grid.segmentation_stride < 1 or room % grid.segmentation_stride:
+            raise BundleRejected(
+                f"metadata.json: patches of {grid.patch_size} every {grid.segmentation_stride} "
+                f"do not fill a grid of {grid.grid_size}"
+            )
+        return grid

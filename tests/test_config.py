@@ -1,0 +1,93 @@
+"""The configuration file is read as written, or refused by the key that is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.config import Configuration, OutputSettings, read_configuration
+from pipeline.errors import UnusableCall
+
+DEFAULT = Path(__file__).parents[1] / "configs" / "default.toml"
+
+
+def read(tmp_path: Path, text: str) -> Configuration:
+    path = tmp_path / "site.toml"
+    path.write_text(text)
+    return read_configuration(path)
+
+
+def test_the_documented_file_holds_the_defaults() -> None:
+    assert read_configuration(DEFAULT) == read_configuration(None) == Configuration()
+
+
+def test_the_documented_file_names_every_setting() -> None:
+    text = DEFAULT.read_text()
+    keys = {
+        *PerfusionSettings.__slots__,
+        *OutputSettings.__slots__,
+        "path",
+        "url",
+    }
+    for key in keys:
+        assert f"\n{key} = " in text or f"\n# {key} = " in text, key
+
+
+def test_settings_are_read(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """
+        [perfusion]
+        uncertainty_stride = 4
+        flag_u_pp = 1
+        [output]
+        segmentation_types = ["LABELMAP", "BINARY"]
+        [models]
+        path = "bundles"
+        [ledger]
+        url = "postgresql://host/ledger"
+        """,
+    )
+    assert found.perfusion == PerfusionSettings(uncertainty_stride=4, flag_u_pp=1.0)
+    assert isinstance(found.perfusion.flag_u_pp, float)
+    assert found.output.segmentation_types == ("LABELMAP", "BINARY")
+    assert found.models.path == tmp_path / "bundles"
+    assert found.ledger.url == "postgresql://host/ledger"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[perfusion]\nuncertanty_stride = 4", r"unknown key perfusion\.uncertanty_stride"),
+        ("[perfusio]\nuncertainty_stride = 4", "unknown key perfusio; known are perfusion, "),
+        ("perfusion = 4", "perfusion is no table"),
+        ("[perfusion]\nuncertainty_stride = 3", "uncertainty_stride is 3, possible are 2, 4, 8"),
+        ("[perfusion]\nuncertainty_stride = 4.0", r"uncertainty_stride is 4\.0, needed is a whole"),
+        ("[perfusion]\nuncertainty_stride = true", "uncertainty_stride is True, needed is a whole"),
+        ("[perfusion]\nflag_u_pp = true", "flag_u_pp is True, needed is a number"),
+        ("[perfusion]\nflag_u_pp = nan", "flag_u_pp is nan, needed is a number"),
+        ("[perfusion]\nflag_u_pp = inf", "flag_u_pp is inf, needed is a number"),
+        ("[perfusion]\nminimum_myocardium_area_mm2 = 9000", "is not below"),
+        ("[output]\nsegmentation_types = 'BINARY'", "needed is a list of texts"),
+        ("[output]\nsegmentation_types = ['FRACTIONAL']", "one or more of BINARY, LABELMAP"),
+        ("[output]\nsegmentation_types = ['BINARY', 'BINARY']", "one or more of"),
+        ("[output]\nsegmentation_types = []", "one or more of"),
+        ("[models]\npath = 7", r"models\.path is 7, needed is a path"),
+        ("[ledger]\nurl = 7", r"ledger\.url is 7, needed is a text"),
+        ("[perfusion", "not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(UnusableCall, match=rf"site\.toml: .*{reason}"):
+        read(tmp_path, text)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UnusableCall, match="not TOML"):
+        read_configuration(tmp_path / "site.toml")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnusableCall, match=r"cannot be read \(No such file"):
+        read_configuration(tmp_path / "none.toml")
