@@ -1,1 +1,1 @@
-"""From results to the objects that clinicians' tools read: SEG, parametric map, SR, SC, NIfTI, figures."""
+"""What clinicians' tools read: DICOM objects, NIfTI twins and figures of a result."""

@@ -1,0 +1,108 @@
+"""The codes that results are described with: standard ones where there are any, else ours.
+
+References
+----------
+.. [P316] DICOM PS3.16, CID 7150 segmentation property categories, CID 7162 algorithm families.
+"""
+
+from dataclasses import dataclass
+
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import CodedConcept
+from pydicom.sr.codedict import codes
+
+from pipeline.identity import JOB_NAMESPACE, derived_uid
+
+PRIVATE_SCHEME = "99VESALIUS"
+"""Coding Scheme Designator (0008,0102) of the codes that no standard has."""
+
+NEURAL_NETWORK = codes.DCM.ArtificialIntelligence
+MR_OF_THE_HEART = codes.SCT.MagneticResonanceImagingOfHeart
+LEFT_VENTRICLE = codes.SCT.LeftVentricle
+PERFUSION_ANALYSIS = codes.DCM.PerfusionImageAnalysis
+SEGMENTATION = codes.DCM.SegmentationImageDerivation
+NO_UNITS = codes.UCUM.NoUnits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Structure:
+    """How a segment is described, in a segmentation as in a report."""
+
+    name: str
+    """Key in measurements: ``myocardium``."""
+
+    label: str
+    """Segment Label (0062,0005)."""
+
+    category: CodedConcept
+    """Segmented Property Category."""
+
+    kind: CodedConcept
+    """Segmented Property Type."""
+
+    region: CodedConcept | None
+    """Anatomic Region, where the type does not say it."""
+
+    colour: tuple[float, float, float]
+    """Recommended display colour, CIELab."""
+
+
+def _concept(value: str, scheme: str, meaning: str) -> CodedConcept:
+    """Return a code."""
+    return CodedConcept(value=value, scheme_designator=scheme, meaning=meaning)
+
+
+MYOCARDIUM = Structure(
+    name="myocardium",
+    label="LV myocardium",
+    category=_concept("91723000", "SCT", "Anatomical Structure"),
+    kind=_concept("49848007", "SCT", "Myocardium of left ventricle"),
+    region=None,
+    colour=(60.0, -45.0, 45.0),
+)
+
+BLOOD_POOL = Structure(
+    name="blood_pool",
+    label="LV blood pool",
+    category=_concept("91720002", "SCT", "Body Substance"),
+    kind=_concept("87612001", "SCT", "Blood"),
+    region=_concept("87878005", "SCT", "Left ventricle"),
+    colour=(50.0, 65.0, 45.0),
+)
+
+STRUCTURES = (MYOCARDIUM, BLOOD_POOL)
+"""Structures in the order of the segmentation's values: 1, 2."""
+
+UNCERTAINTY = _concept("uncertainty", PRIVATE_SCHEME, "Uncertainty of segmentation")
+"""Standard deviation of a probability over overlapping patches."""
+
+MEASUREMENTS = {
+    "myocardium_area_mm2": _concept("42798000", "SCT", "Area"),
+    "blood_pool_area_mm2": _concept("42798000", "SCT", "Area"),
+    "myocardium_upslope": _concept("122636", "DCM", "MR Perfusion Slope"),
+    "blood_pool_upslope": _concept("122636", "DCM", "MR Perfusion Slope"),
+    "relative_upslope": _concept(
+        "relative-upslope", PRIVATE_SCHEME, "Upslope relative to LV blood pool"
+    ),
+    "u_pp": _concept("u-pp", PRIVATE_SCHEME, "Uncertainty per myocardial pixel"),
+}
+"""Concept of each measurement, by its key in the manifest."""
+
+UNITS = {
+    "mm2": _concept("mm2", "UCUM", "square millimeter"),
+    "1": _concept("1", "UCUM", "no units"),
+    "{intensity}/s": _concept("{intensity}/s", "UCUM", "intensity per second"),
+    "{intensity}/{beat}": _concept("{intensity}/{beat}", "UCUM", "intensity per heart beat"),
+}
+"""Coded unit of each unit in the manifest."""
+
+
+def private_scheme() -> CodingSchemeIdentificationItem:
+    """Return who is responsible for the codes that no standard has."""
+    return CodingSchemeIdentificationItem(
+        designator=PRIVATE_SCHEME,
+        name="Vesalius",
+        registry=None,
+        uid=derived_uid(JOB_NAMESPACE, "coding scheme"),
+        responsible_organization="Vesalius",
+    )

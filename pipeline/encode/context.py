@@ -1,0 +1,104 @@
+"""What every object of a job is made under: its job, its makers, and when its source was imaged."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pydicom.dataset import Dataset
+
+from pipeline.identity import JOB_NAMESPACE, derived_uid
+
+MAKER = "Vesalius"
+"""Manufacturer (0008,0070) of what is written, and name of the software."""
+
+UNKNOWN_DATE, UNKNOWN_TIME = "19000101", "000000"
+"""Content Date and Time where the source states no date: the attributes must have a value, and the
+clock may not be asked, since the same input gives the same bytes."""
+
+SERIES_NUMBERS = {
+    "segmentation_binary": 1,
+    "segmentation_labelmap": 2,
+    "uncertainty_map": 3,
+    "report": 4,
+    "overview": 5,
+}
+"""What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
+
+_LARGEST_SERIES_NUMBER = 10_000_000
+_MOMENTS = (
+    ("AcquisitionDate", "AcquisitionTime"),
+    ("SeriesDate", "SeriesTime"),
+    ("ContentDate", "ContentTime"),
+    ("StudyDate", "StudyTime"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodingContext:
+    """All that objects say of how they came about."""
+
+    job_id: UUID
+    """The job: UIDs derive from it."""
+
+    software_version: str
+    """Version of this software."""
+
+    bundle_name: str
+    """Name of the model bundle."""
+
+    bundle_version: str
+    """Its version."""
+
+    bundle_digest: str
+    """SHA-256 over its files, hexadecimal."""
+
+    segmentation_types: tuple[str, ...]
+    """Segmentation Types (0062,0001) to write."""
+
+    @property
+    def device_uid(self) -> str:
+        """Device UID (0018,1002) of this version of the software, the same for all its jobs."""
+        return derived_uid(JOB_NAMESPACE, f"device/{MAKER}/{self.software_version}")
+
+    def uid(self, role: str, level: str = "instance") -> str:
+        """Return the UID of an object of the job, or of another thing that it names.
+
+        Parameters
+        ----------
+        role
+            Role of the object: a key of ``SERIES_NUMBERS``.
+        level
+            What the UID names: ``instance``, ``series`` and the like.
+        """
+        return derived_uid(self.job_id, f"{role}/{level}")
+
+
+def series_number(role: str, header: Dataset) -> int:
+    """Return the Series Number (0020,0011) of an object of a role, next to its source's."""
+    source = str(header.get("SeriesNumber") or "")
+    base = int(source) if source.isdecimal() and int(source) < _LARGEST_SERIES_NUMBER else 0
+    return 100 * base + SERIES_NUMBERS[role]
+
+
+def stated_moment(header: Dataset) -> tuple[str, str] | None:
+    """Return the date and time that a source states for itself, as DA and TM; None without a date.
+
+    Parameters
+    ----------
+    header
+        An instance of the source.
+    """
+    for date_keyword, time_keyword in _MOMENTS:
+        date = str(header.get(date_keyword) or "")
+        if is_date(date):
+            return date, str(header.get(time_keyword) or "") or UNKNOWN_TIME
+    return None
+
+
+def is_date(value: str) -> bool:
+    """Tell whether a text is a DA value that names a day."""
+    try:
+        datetime.strptime(value, "%Y%m%d")  # noqa: DTZ007 - a day, in no time zone
+    except ValueError:
+        return False
+    return len(value) == 8

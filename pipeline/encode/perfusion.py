@@ -1,0 +1,82 @@
+"""All files of a perfusion result.
+
+A series from DICOM becomes DICOM objects, NIfTI twins and figures. One from NIfTI has no patient
+and no study, and none is made up: it becomes NIfTI and figures.
+"""
+
+from pathlib import Path
+
+from pipeline.analyses.perfusion.result import PerfusionResult
+from pipeline.encode.context import EncodingContext
+from pipeline.encode.figures import overview, write_figures
+from pipeline.encode.overview import overview_object
+from pipeline.encode.parametricmap import uncertainty_object
+from pipeline.encode.provenance import artifact, write_object
+from pipeline.encode.report import report_object
+from pipeline.encode.segmentation import segmentation_object, segmentation_role
+from pipeline.encode.sources import source_header, stand_ins
+from pipeline.imaging.nifti import write_volume
+from pipeline.quiet import quietly
+from pipeline.study import Artifact, InputSeries
+
+FIGURES = "figures"
+"""Name of the folder that figures go to."""
+
+
+def encode_perfusion(
+    result: PerfusionResult, series: InputSeries, context: EncodingContext, folder: Path
+) -> tuple[Artifact, ...]:
+    """Write a result's files into a folder and return their records.
+
+    Parameters
+    ----------
+    result
+        What was found.
+    series
+        The series that it was found on.
+    context
+        What it is made under.
+    folder
+        An empty folder.
+
+    Raises
+    ------
+    ModelContractBroken
+        If a result does not lie on the grid of its source.
+    """
+    written: list[Artifact] = []
+    if series.header is not None:
+        # Values of the source that break the standard are copied as they are, not judged here.
+        with quietly():
+            written += _write_dicom(result, series, context, folder)
+    for name, volume in (
+        ("segmentation", result.segmentation),
+        ("uncertainty", result.uncertainty),
+    ):
+        write_volume(volume, folder / f"{name}.nii.gz")
+        written.append(artifact("nifti", folder, f"{name}.nii.gz"))
+    (folder / FIGURES).mkdir()
+    for name in write_figures(series.image, result, folder / FIGURES):
+        written.append(artifact("figure", folder, f"{FIGURES}/{name}"))
+    return tuple(written)
+
+
+def _write_dicom(
+    result: PerfusionResult, series: InputSeries, context: EncodingContext, folder: Path
+) -> list[Artifact]:
+    """Write the DICOM objects."""
+    header = source_header(series)
+    source = series, stand_ins(series, header, context)
+    written, segmentations = [], []
+    for kind in context.segmentation_types:
+        instance = segmentation_object(result.segmentation, kind, source, context)
+        segmentations.append(instance)
+        name = f"{segmentation_role(kind)}.dcm"
+        written.append(write_object(instance, "segmentation", folder, name))
+    uncertainty = uncertainty_object(result.uncertainty, source, context)
+    written.append(write_object(uncertainty, "uncertainty_map", folder, "uncertainty.dcm"))
+    report = report_object(result, series, (segmentations[0], header), context)
+    written.append(write_object(report, "report", folder, "report.dcm"))
+    picture = overview_object(overview(series.image, result), (series, header), context)
+    written.append(write_object(picture, "overview", folder, "overview.dcm"))
+    return written

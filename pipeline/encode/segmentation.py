@@ -1,0 +1,85 @@
+"""The segmentation as DICOM SEG, one object for each Segmentation Type that a site wants.
+
+References
+----------
+.. [A51] DICOM PS3.3, A.51 Segmentation IOD and C.8.20.2 Segmentation Image module; LABELMAP by
+   Supplement 243.
+"""
+
+from collections.abc import Sequence
+
+from highdicom.color import CIELabColor
+from highdicom.seg import Segmentation, SegmentDescription
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from pipeline.encode.codes import SEGMENTATION, STRUCTURES, Structure
+from pipeline.encode.context import EncodingContext
+from pipeline.encode.provenance import algorithm, identification, settle
+from pipeline.encode.sources import placed, point_at_sources
+from pipeline.imaging.volume import Volume
+from pipeline.study import InputSeries
+
+
+def segmentation_role(segmentation_type: str) -> str:
+    """Return the role of the object of a Segmentation Type: ``segmentation_binary``."""
+    return f"segmentation_{segmentation_type.lower()}"
+
+
+def segmentation_object(
+    segmentation: Volume,
+    segmentation_type: str,
+    source: tuple[InputSeries, Sequence[Dataset]],
+    context: EncodingContext,
+) -> Segmentation:
+    """Return a segmentation as a DICOM object [A51]_.
+
+    Every slice has a frame, also an empty one: readers that count frames then place each right.
+
+    Parameters
+    ----------
+    segmentation
+        uint8 on the grid of the series: 1 the first of ``STRUCTURES``, 2 the second.
+    segmentation_type
+        ``BINARY`` or ``LABELMAP``.
+    source
+        The series, and a stand-in image for each of its slices.
+    context
+        What it is made under.
+    """
+    series, stand_ins = source
+    role = segmentation_role(segmentation_type)
+    instance = Segmentation(
+        source_images=stand_ins,
+        pixel_array=placed(segmentation, stand_ins[0].FrameOfReferenceUID),
+        segmentation_type=segmentation_type,
+        segment_descriptions=[
+            _described(number, structure, context)
+            for number, structure in enumerate(STRUCTURES, start=1)
+        ],
+        omit_empty_frames=False,
+        content_label="PERFUSION_SEG",
+        content_description="Left ventricle in first-pass perfusion",
+        series_description=f"Vesalius segmentation ({segmentation_type.lower()})",
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        **identification(role, stand_ins[0], context),
+    )
+    point_at_sources(instance, series, segmentation.affine, SEGMENTATION)
+    settle(instance, role, stand_ins[0], context)
+    return instance
+
+
+def _described(number: int, structure: Structure, context: EncodingContext) -> SegmentDescription:
+    """Return the description of a segment."""
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=structure.label,
+        segmented_property_category=structure.category,
+        segmented_property_type=structure.kind,
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=algorithm(context),
+        tracking_uid=context.uid(structure.name, "tracking"),
+        tracking_id=structure.label,
+        anatomic_regions=[structure.region] if structure.region else None,
+        display_color=CIELabColor(*structure.colour),
+    )
