@@ -1,1 +1,1 @@
-"""The one record of truth: studies, series, jobs and artifacts."""
+"""The record of studies, series, jobs and artifacts: UIDs and digests, nothing about a patient."""

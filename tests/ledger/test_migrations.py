@@ -1,0 +1,72 @@
+"""The migrations make the tables that the code works on."""
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect
+
+from pipeline.errors import LedgerUnavailable
+from pipeline.ledger.database import (
+    MIGRATIONS,
+    head_revision,
+    migrate_database,
+    parse_url,
+    revision,
+)
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.tables import Base
+from tests.support.jobs import job_request
+
+
+def test_migrations_and_models_agree(place: str) -> None:
+    migrate_database(parse_url(place))
+    engine = create_engine(parse_url(place))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        differences = compare_metadata(context, Base.metadata)
+        checks = inspect(connection).get_check_constraints("jobs")
+    engine.dispose()
+    assert differences == []
+    assert [check["name"] for check in checks] == ["ck_jobs_state"]
+    assert set(Base.metadata.tables) == {"studies", "series", "jobs", "artifacts"}
+
+
+def test_migrating_twice_changes_nothing(place: str) -> None:
+    migrate_database(parse_url(place))
+    with Ledger.open(place) as ledger:
+        ledger.begin(job_request())
+    migrate_database(parse_url(place))
+    with Ledger.open(place) as ledger:
+        assert ledger.find(job_request().identity.job_id) is not None
+
+
+def test_every_migration_can_be_undone(place: str) -> None:
+    migrate_database(parse_url(place))
+    engine = create_engine(parse_url(place))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+        assert revision(connection) is None
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+        command.upgrade(config, "head")
+        assert revision(connection) == head_revision()
+    engine.dispose()
+
+
+def test_a_migration_that_fails_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
+    place = tmp_path / "ledger.db"
+    blocker = create_engine(parse_url(str(place)))
+    with blocker.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE artifacts (id INTEGER)")
+    with pytest.raises(LedgerUnavailable, match="table artifacts already exists"):
+        migrate_database(parse_url(str(place)))
+    with blocker.connect() as connection:
+        assert inspect(connection).get_table_names() == ["artifacts"]
+    blocker.dispose()
