@@ -1,0 +1,129 @@
+"""A run: from inputs to files, ledger rows and a manifest.
+
+Each series that fits an analysis is a job. What cannot be read, does not fit or fails is listed
+with its reason, and does not stop the rest.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol
+
+from pipeline.errors import UnusableCall
+from pipeline.ingest.inventory import take_inventory
+from pipeline.job import Workplace, carry_out
+from pipeline.ledger.ledger import Ledger
+from pipeline.manifest import (
+    MANIFEST,
+    JobEntry,
+    Manifest,
+    clock,
+    merged,
+    read_manifest,
+    serialised,
+)
+from pipeline.outputs import OutputFolder
+from pipeline.perform import Analysis
+from pipeline.plan import Plan, PlannedJob, plan_jobs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRequest:
+    """What a run is asked to do."""
+
+    inputs: tuple[Path, ...]
+    """Files, folders or a DICOMDIR."""
+
+    output: Path
+    """Folder for the results."""
+
+    analyses: tuple[Analysis, ...]
+    """Analyses to choose from."""
+
+    again: bool = False
+    """Whether to compute also what is done already."""
+
+
+class Listener(Protocol):
+    """Is told how a run goes on.
+
+    Contract: called in the order in which things happen, from one thread at a time; does not raise.
+    """
+
+    def reading(self, done: int, total: int) -> None:
+        """Hear how many files were read, of how many."""
+        ...
+
+    def planned(self, plan: Plan) -> None:
+        """Hear what will be done."""
+        ...
+
+    def began(self, job: PlannedJob) -> None:
+        """Hear that a job begins."""
+        ...
+
+    def progressed(self, share: float) -> None:
+        """Hear how much of the job is done, 0 to 1."""
+        ...
+
+    def ended(self, entry: JobEntry) -> None:
+        """Hear how the job came out."""
+        ...
+
+
+def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
+    """Carry out a run, and write its manifest into the output folder last.
+
+    Raises
+    ------
+    UnusableCall
+        If an input does not exist, or the output folder cannot be written or holds a
+        ``result.json`` of something else.
+    """
+    started_at, began = clock(), perf_counter()
+    for given in request.inputs:
+        if not given.exists():
+            raise UnusableCall(f"{given}: no such file or folder")
+    output = OutputFolder.open(request.output)
+    read_manifest(output.root / MANIFEST)
+    inventory = take_inventory(request.inputs, progress=listener.reading)
+    place = Workplace(
+        output=output,
+        ledger=ledger,
+        again=request.again,
+        ingest_seconds=perf_counter() - began,
+    )
+    plan = plan_jobs(inventory, request.analyses)
+    listener.planned(plan)
+    manifest = Manifest(
+        started_at=started_at,
+        jobs=tuple(_one_job(job, place, listener) for job in plan.jobs),
+        ended_at=clock(),
+        ingest_seconds=place.ingest_seconds,
+        refusals=inventory.refusals,
+        not_fitting=plan.not_fitting,
+        ignored_files=len(inventory.ignored),
+    )
+    _write(manifest, output)
+    return manifest
+
+
+def _one_job(job: PlannedJob, place: Workplace, listener: Listener) -> JobEntry:
+    """Do one job and tell about it."""
+    listener.began(job)
+    entry = carry_out(job, place, listener.progressed)
+    listener.ended(entry)
+    return entry
+
+
+def _write(manifest: Manifest, output: OutputFolder) -> None:
+    """Write the manifest at once, together with the jobs of earlier runs."""
+    latest = manifest.to_json()
+    try:
+        with output.turn():
+            earlier = read_manifest(output.root / MANIFEST)
+            document = merged(earlier, latest, output.root)
+            output.write(MANIFEST, serialised(document).encode())
+    except OSError as problem:
+        where = output.root / MANIFEST
+        raise UnusableCall(f"{where}: cannot be written ({problem.strerror})") from problem
