@@ -1,0 +1,1 @@
+"""Measurements of what serving costs: ``python -m benchmarks``."""
