@@ -1,0 +1,64 @@
+# Needs make and Python 3.11 or later; everything else is installed into .venv.
+
+VENV ?= .venv
+DEMO ?= results/demo
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+# The first interpreter that is new enough.
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+
+.PHONY: help demo test check bench train constraints clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    generate a study, analyse it, say where the results are"
+	@echo "make test    check style, types and layers, and run the tests"
+	@echo "make check   the same without the tests"
+	@echo "make bench   measure the pipeline's time and memory"
+	@echo "make train   train the perfusion networks and write their bundle"
+
+demo: $(VENV)/.installed
+	$(BIN)/vesalius demo-study $(DEMO)/study
+	$(BIN)/vesalius run $(DEMO)/study --output $(DEMO)/out --ledger $(DEMO)/ledger.db
+	@echo "Figures, NIfTI and DICOM objects: $(DEMO)/out"
+
+test: check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks
+
+train: $(VENV)/.installed-dev
+	$(BIN)/python -m models.perfusion.train
+
+# Pins what is installed now, for the next machine.
+constraints: $(VENV)/.installed-dev
+	@sed -n '/^#/p' constraints.txt > $(VENV)/constraints.txt
+	@$(BIN)/python -m pip freeze --exclude-editable | sed -n 's/^\([^ @]*==[^ +]*\).*/\1/p' \
+		>> $(VENV)/constraints.txt
+	@mv $(VENV)/constraints.txt constraints.txt
+
+clean:
+	rm -rf $(VENV) results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { \
+		echo "Python 3.11 or later is needed, and none of python3, python3.11, python3.12, python3.13"; \
+		echo "is that; name one: make PYTHON=/path/to/python3"; exit 1; } >&2
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable '.[dev,train,postgres]'
+	@touch $@ $(VENV)/.installed
