@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import center_of_mass
 
 from pipeline.analyses.perfusion.analysis import SliceAnalysis, Stopwatch, analyse_slice
 from pipeline.analyses.perfusion.networks import Pool
@@ -22,6 +23,10 @@ from pipeline.study import InputSeries
 
 FAILED_BELOW = 0.6
 """A myocardial Dice below this is a failed segmentation."""
+
+FOUND_WITHIN_MM = 20.0
+"""A heart is found if its centre is located this near to the label's left ventricle [mm]: the
+model's square then holds all of it."""
 
 ENDINGS = (".nii.gz", ".nii")
 """File name endings of NIfTI."""
@@ -54,6 +59,10 @@ class SeriesRow:
 
     flagged: bool
     """Whether U_pp lies above the threshold for a warning."""
+
+    centre_error_mm: float
+    """Distance from where the heart was found to the label's left ventricle, the largest over the
+    labelled slices [mm]."""
 
     seconds: float
     """Time of preparation and inference [s]."""
@@ -91,6 +100,10 @@ class Evaluation:
             "failed_and_flagged_share": float(flagged[failed].mean()) if failed.any() else None,
             "flagged_share": float(flagged.mean()),
             "flag_u_pp": self.flag_u_pp,
+            "heart_found_share": float(
+                np.mean([r.centre_error_mm <= FOUND_WITHIN_MM for r in self.rows])
+            ),
+            "centre_error_mm_median": float(np.median([r.centre_error_mm for r in self.rows])),
             "best_single_member_dice_mean": max(members.values()),
             "member_dice_means": members,
             "member_failed_shares": {
@@ -111,6 +124,7 @@ class Evaluation:
                 "failed": r.myocardium_dice < FAILED_BELOW,
                 "u_pp": r.u_pp if np.isfinite(r.u_pp) else None,
                 "flagged": r.flagged,
+                "centre_error_mm": r.centre_error_mm,
                 "chosen_members": list(r.chosen_members),
                 "member_dice": r.member_dice,
                 "pool_average_dice": r.pool_average_dice,
@@ -244,8 +258,22 @@ def _judge(path: Path, label_path: Path, pool: Pool, settings: PerfusionSettings
         },
         pool_average_dice=_myocardium_dice(found, average, truth),
         flagged=u_pp > settings.flag_u_pp,
+        centre_error_mm=_centre_error_mm(series, found, truth),
         seconds=sum(stopwatch.seconds.values()),
     )
+
+
+def _centre_error_mm(
+    series: InputSeries, found: Sequence[SliceAnalysis], truth: NDArray[np.uint8]
+) -> float:
+    """Return the largest distance between where hearts were found and where the label has them."""
+    spacing = np.array(series.image.spacing_mm[1:])
+    errors = [
+        float(np.linalg.norm((np.array(f.prepared.grid.centre) - center_of_mass(t > 0)) * spacing))
+        for f, t in zip(found, truth, strict=True)
+        if t.any()
+    ]
+    return max(errors)
 
 
 def _load(path: Path) -> InputSeries:

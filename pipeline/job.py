@@ -21,6 +21,9 @@ from pipeline.plan import PlannedJob
 
 LOG = logging.getLogger(__name__)
 
+PACKAGE = Path(__file__).parent
+"""Where the pipeline's own code lies."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workplace:
@@ -188,9 +191,12 @@ def _unexpected(problem: Exception, job: PlannedJob) -> Failure:
 
     The message of a foreign exception may hold what it choked on, such as a patient's name.
     """
-    where = traceback.extract_tb(problem.__traceback__)[-1]
+    frames = traceback.extract_tb(problem.__traceback__)
     error = type(problem).__name__
-    reason = f"unexpected {error} at {Path(where.filename).name}:{where.lineno}"
+    # Where it arose may lie in a library; where the pipeline called it says what for.
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
+    places = dict.fromkeys(f"{Path(f.filename).name}:{f.lineno}" for f in (frames[-1], *ours[-1:]))
+    reason = f"unexpected {error} at {', called from '.join(places)}"
     LOG.error(
         "job ended unexpectedly",
         extra={"action": "job_failed", "job_id": str(job.identity.job_id), "reason": reason},

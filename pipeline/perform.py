@@ -17,7 +17,7 @@ from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
-from pipeline.encode.perfusion import encode_perfusion
+from pipeline.encode.perfusion import encode_perfusion, encoding_notes
 from pipeline.errors import UnusableCall
 from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
 from pipeline.ingest.candidate import Candidate
@@ -169,5 +169,5 @@ def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
     return {
         "measurements": [asdict(m) for m in result.measurements],
         "uncertainty": [asdict(s) for s in result.slices],
-        "notes": list(dict.fromkeys([*series.notes, *result.notes])),
+        "notes": list(dict.fromkeys([*series.notes, *result.notes, *encoding_notes(series)])),
     }

@@ -7,7 +7,7 @@ and no study, and none is made up: it becomes NIfTI and figures.
 from pathlib import Path
 
 from pipeline.analyses.perfusion.result import PerfusionResult
-from pipeline.encode.context import EncodingContext
+from pipeline.encode.context import UNKNOWN_DATE, EncodingContext, stated_moment
 from pipeline.encode.figures import overview, write_figures
 from pipeline.encode.overview import overview_object
 from pipeline.encode.parametricmap import uncertainty_object
@@ -59,6 +59,16 @@ def encode_perfusion(
     for name in write_figures(series.image, result, folder / FIGURES):
         written.append(artifact("figure", folder, f"{FIGURES}/{name}"))
     return tuple(written)
+
+
+def encoding_notes(series: InputSeries) -> tuple[str, ...]:
+    """Return what a reader should know of the objects of a series."""
+    if series.header is None or stated_moment(series.header) is not None:
+        return ()
+    return (
+        "the source states no date: ContentDate (0008,0023) of the results is "
+        f"{UNKNOWN_DATE}, a placeholder",
+    )
 
 
 def _write_dicom(

@@ -28,9 +28,9 @@ ROI_SPACING_MM = 2.0
 """Distance between those points [mm]."""
 
 MAX_STEP_MM = 8.0
-"""Largest shift that one pass may find [mm]; the passes add up. With 16, contrast that goes from the
-right into the left ventricle is taken for motion: on generated series the mean error rises from 0.5
-to 2.1 mm."""
+"""Largest shift that one pass may find [mm]; the passes add up. With 16, contrast that goes from
+the right into the left ventricle is taken for motion: on generated series the mean error rises from
+0.5 to 2.1 mm."""
 
 
 def estimate_shifts(

@@ -1,0 +1,113 @@
+"""Figures of an evaluation, on labels whose right answer is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.analyses.perfusion.networks import Pool, open_pool
+from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.errors import UnusableCall
+from pipeline.evaluate import Evaluation, SeriesRow, dice, evaluate_perfusion, majority
+from pipeline.imaging.nifti import write_time_series, write_volume
+from pipeline.imaging.volume import TimeSeries
+from pipeline.infer.bundle import load_bundle
+from pipeline.phantom import Phantom
+from tests.support.runs import FAST
+
+
+@pytest.fixture(scope="module")
+def pool(tiny_bundle: Path) -> Pool:
+    return open_pool(load_bundle(tiny_bundle))
+
+
+def row(name: str, quality: float, *, flagged: bool, centre_error_mm: float = 3.0) -> SeriesRow:
+    """Return a made-up series."""
+    return SeriesRow(
+        name=name,
+        myocardium_dice=quality,
+        blood_pool_dice=None,
+        u_pp=0.02,
+        chosen_members=("member_1",),
+        member_dice={"member_1": quality, "member_2": 0.7},
+        pool_average_dice=0.8,
+        flagged=flagged,
+        centre_error_mm=centre_error_mm,
+        seconds=1.0,
+    )
+
+
+def test_the_summary_counts_what_failed_and_what_of_it_was_flagged() -> None:
+    found = Evaluation(
+        rows=(
+            row("a", 0.9, flagged=False),
+            row("b", 0.5, flagged=True),
+            row("c", 0.1, flagged=False, centre_error_mm=80.0),
+            row("d", 0.7, flagged=True),
+        ),
+        not_judged={},
+        flag_u_pp=0.1,
+    ).summary()
+    assert found["n_series"] == 4
+    assert found["myocardium_dice_mean"] == pytest.approx(0.55)
+    assert found["failed_share"] == 0.5
+    assert found["failed_and_flagged_share"] == 0.5
+    assert found["flagged_share"] == 0.5
+    assert found["heart_found_share"] == 0.75
+    assert found["best_single_member_dice_mean"] == pytest.approx(0.7)
+    assert found["blood_pool_dice_mean"] is None
+
+
+def test_a_label_over_beats_counts_by_majority_of_the_labelled_ones() -> None:
+    labels = np.zeros((6, 1, 2, 2), dtype=np.uint8)
+    labels[1:4, 0, 0, 0] = 1
+    labels[1:3, 0, 0, 1] = 2
+    labels[3, 0, 1, 1] = 1
+    np.testing.assert_array_equal(majority(labels)[0], [[1, 2], [0, 0]])
+    np.testing.assert_array_equal(majority(labels[1])[0], labels[1, 0])
+
+
+def test_dice_of_equal_disjoint_and_empty_masks() -> None:
+    one, none = np.ones((2, 2), dtype=bool), np.zeros((2, 2), dtype=bool)
+    assert (dice(one, one), dice(one, none), dice(none, none)) == (1.0, 0.0, 1.0)
+
+
+def test_a_located_heart_is_near_its_label(pool: Pool, phantom: Phantom, tmp_path: Path) -> None:
+    write_time_series(phantom.image, tmp_path / "a.nii.gz", 0.8)
+    label = phantom.image.volume_like(phantom.labels)
+    write_volume(label, tmp_path / "a_label.nii.gz")
+    found = evaluate_perfusion(tmp_path, tmp_path, pool, FAST)
+    assert found.rows[0].centre_error_mm < 12.0
+    assert found.rows[0].member_dice.keys() == set(pool.names)
+    assert "heart_found_share: 1.0000" in found.table()
+
+
+def test_labels_that_do_not_fit_are_listed_with_their_reason(
+    pool: Pool, phantom: Phantom, tmp_path: Path
+) -> None:
+    write_time_series(phantom.image, tmp_path / "good.nii.gz", 0.8)
+    write_volume(phantom.image.volume_like(phantom.labels), tmp_path / "good_label.nii.gz")
+    write_time_series(_cropped(phantom.image), tmp_path / "other.nii.gz", 0.8)
+    write_volume(phantom.image.volume_like(phantom.labels), tmp_path / "other_label.nii.gz")
+    write_time_series(phantom.image, tmp_path / "void.nii.gz", 0.8)
+    empty = phantom.image.volume_like(np.zeros_like(phantom.labels))
+    write_volume(empty, tmp_path / "void_label.nii.gz")
+    found = evaluate_perfusion(tmp_path, tmp_path, pool, PerfusionSettings(uncertainty_stride=8))
+    assert [r.name for r in found.rows] == ["good"]
+    assert "has shape" in found.not_judged["other.nii.gz"]
+    assert "no myocardium" in found.not_judged["void.nii.gz"]
+
+
+def test_a_folder_without_series_cannot_be_judged(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(UnusableCall, match="no NIfTI files"):
+        evaluate_perfusion(tmp_path, tmp_path, pool, FAST)
+
+
+def _cropped(image: TimeSeries) -> TimeSeries:
+    """Return a series without its last rows."""
+    return TimeSeries(
+        array=image.array[:, :, :-8],
+        affine=image.affine,
+        times_s=image.times_s,
+        times_are_estimated=image.times_are_estimated,
+    )
