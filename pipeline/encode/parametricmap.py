@@ -12,7 +12,7 @@ from highdicom.pm import ParametricMap, RealWorldValueMapping
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pipeline.encode.codes import NO_UNITS, PERFUSION_ANALYSIS, UNCERTAINTY
+from pipeline.encode.codes import NO_UNITS, PERFUSION_ANALYSIS, UNCERTAINTY, private_scheme
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.provenance import identification, settle
 from pipeline.encode.sources import placed, point_at_sources
@@ -64,6 +64,7 @@ def uncertainty_object(
         content_label="UNCERTAINTY",
         content_description="Uncertainty of the myocardium's segmentation",
         series_description="Vesalius uncertainty map",
+        coding_schemes=[private_scheme()],
         transfer_syntax_uid=ExplicitVRLittleEndian,
         **identification(ROLE, stand_ins[0], context),
     )

@@ -3,15 +3,16 @@
 import tempfile
 from pathlib import Path
 
-import highdicom
 import numpy as np
+from highdicom.seg import segread
 from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from pipeline.demo import write_study
-from pipeline.encode.perfusion import encode_perfusion
-from pipeline.encode.sources import placed
-from pipeline.imaging.nifti import read_volume
+from pipeline.encode.segmentation import segmentation_object
+from pipeline.encode.sources import placed, source_header, stand_ins
+from pipeline.imaging.nifti import read_volume, write_volume
+from pipeline.imaging.volume import Volume
 from pipeline.ingest.inventory import take_inventory
 from tests.support.geometry import farthest_mm, oblique_affines, series_on
 from tests.support.results import CONTEXT, result_on
@@ -30,14 +31,21 @@ def test_every_voxel_keeps_its_place_from_dicom_to_segmentation(
         (candidate,) = take_inventory([folder / "study"]).candidates
         series = candidate.load()
         assert farthest_mm(series.image.affine, affine, SHAPE) < 1e-4
-        result = result_on(series.image)
-        (folder / "out").mkdir()
-        encode_perfusion(result, series, CONTEXT, folder / "out")
-        twin = read_volume(folder / "out" / "segmentation.nii.gz")
+        classes = result_on(series.image).segmentation
+        write_volume(classes, folder / "twin.nii.gz")
+        twin = read_volume(folder / "twin.nii.gz")
         assert farthest_mm(twin.affine, affine, SHAPE) < 1e-4
-        for name in ("segmentation_binary.dcm", "segmentation_labelmap.dcm"):
-            found = highdicom.seg.segread(folder / "out" / name).get_volume(combine_segments=True)
-            frame_of_reference = found.frame_of_reference_uid
-            back = found.match_geometry(placed(twin, frame_of_reference), tol=1e-4)
+        header = source_header(series)
+        source = series, stand_ins(series, header, CONTEXT)
+        for kind in ("BINARY", "LABELMAP"):
+            instance = segmentation_object(labels_of(twin), kind, source, CONTEXT)
+            instance.save_as(folder / "segmentation.dcm", enforce_file_format=True)
+            found = segread(folder / "segmentation.dcm").get_volume(combine_segments=True)
+            back = found.match_geometry(placed(twin, found.frame_of_reference_uid), tol=1e-4)
             assert farthest_mm(back.affine, affine, SHAPE) < 1e-4
-            np.testing.assert_array_equal(back.array, result.segmentation.array)
+            np.testing.assert_array_equal(back.array, classes.array)
+
+
+def labels_of(volume: Volume) -> Volume:
+    """Return a volume's values as labels."""
+    return volume.with_array(volume.array.astype(np.uint8))
