@@ -2,6 +2,7 @@
 
 VENV ?= .venv
 DEMO ?= results/demo
+TRAINING ?= ../shared/data/perfusion/internal
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -37,7 +38,11 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 
 train: $(VENV)/.installed-dev
-	$(BIN)/python -m models.perfusion.train
+	$(BIN)/python -m models.perfusion.train locator --data $(TRAINING)
+	for seed in 1 2 3; do \
+		$(BIN)/python -m models.perfusion.train member --seed $$seed --data $(TRAINING) || exit 1; \
+	done
+	$(BIN)/python -m models.perfusion.export
 
 # Pins what is installed now, for the next machine.
 constraints: $(VENV)/.installed-dev

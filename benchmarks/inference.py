@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.analysis import analyse
+from pipeline.analyses.perfusion.locate import likely_places
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.pool import sweep
 from pipeline.analyses.perfusion.prepare import prepare_slice
@@ -139,7 +140,9 @@ def time_bare(
     seconds, n_patches = 0.0, 0
     for index in range(series.image.n_slices):
         frames = series.image.array[:, index]
-        prepared = prepare_slice(frames, series.image.spacing_mm[1:], pool.locator, pool.grid)
+        spacing = series.image.spacing_mm[1:]
+        place = likely_places(frames, spacing, pool.locator)[0]
+        prepared = prepare_slice(frames, spacing, place, pool.grid)
         recorder = Recorder()
         sweep(prepared.beats, recorder, pool.grid, settings.uncertainty_stride)
 

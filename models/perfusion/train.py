@@ -209,9 +209,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     if options.what == "locator":
-        recipe = locator_recipe(options.seed, options.steps or 1500, options.data)
+        recipe = locator_recipe(options.seed, options.steps or 1200, options.data)
     else:
-        recipe = member_recipe(options.seed, options.steps or 4000, options.data)
+        recipe = member_recipe(options.seed, options.steps or 3000, options.data)
     train(recipe)
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.locate import likely_places
 from pipeline.analyses.perfusion.measure import mean_curve, measure
 from pipeline.analyses.perfusion.motion import residual_motion_mm
 from pipeline.analyses.perfusion.networks import Pool
@@ -54,6 +55,9 @@ class SliceAnalysis:
 
     shape: tuple[int, int]
     """Rows and columns of the slice."""
+
+    place_rank: int = 1
+    """Which of the likely places of the heart it is, the likeliest being 1."""
 
     def segmentation(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return probabilities on the model's grid as classes on the slice.
@@ -161,23 +165,39 @@ def analyse_slice(
     model
         The networks and what the site has set.
     stopwatch
-        Takes the time of the stages ``prepare`` and ``infer``.
+        Takes the time of the stages ``locate``, ``prepare`` and ``infer``.
     """
-    pool, settings = model
+    pool, _ = model
     frames = series.image.array[:, index]
-    with stopwatch.stage("prepare"):
-        prepared = prepare_slice(frames, series.image.spacing_mm[1:], pool.locator, pool.grid)
+    spacing = series.image.spacing_mm[1:]
+    with stopwatch.stage("locate"):
+        places = likely_places(frames, spacing, pool.locator)
+    tried: list[SliceAnalysis] = []
+    for place in places:
+        with stopwatch.stage("prepare"):
+            prepared = prepare_slice(frames, spacing, place, pool.grid)
+        tried.append(_segmented(prepared, (frames.shape[1], frames.shape[2]), model, stopwatch))
+        # A heart that no member finds plausible is looked for where it is next likely.
+        if tried[-1].chosen is not None:
+            return replace(tried[-1], place_rank=len(tried))
+    return tried[0]
+
+
+def _segmented(
+    prepared: PreparedSlice,
+    shape: tuple[int, int],
+    model: tuple[Pool, PerfusionSettings],
+    stopwatch: Stopwatch,
+) -> SliceAnalysis:
+    """Run every member on a slice that was made ready, and choose."""
+    pool, settings = model
     with stopwatch.stage("infer"):
         maps = _sweep_all(prepared, pool, settings)
     scores = tuple(
         score(name, m, pool.grid, settings) for name, m in zip(pool.names, maps, strict=True)
     )
     return SliceAnalysis(
-        prepared=prepared,
-        maps=maps,
-        scores=scores,
-        chosen=choose(scores),
-        shape=(frames.shape[1], frames.shape[2]),
+        prepared=prepared, maps=maps, scores=scores, chosen=choose(scores), shape=shape
     )
 
 
@@ -289,6 +309,11 @@ def _notes(found: list[SliceAnalysis], settings: PerfusionSettings) -> Iterator[
         elif slice_analysis.scores[slice_analysis.chosen].u_pp > settings.flag_u_pp:
             u_pp = slice_analysis.scores[slice_analysis.chosen].u_pp
             yield f"slice {index}: uncertain, U_pp {u_pp:.3f} above {settings.flag_u_pp:g}"
+        if slice_analysis.place_rank > 1:
+            yield (
+                f"slice {index}: no plausible myocardium where the heart was likeliest; found at "
+                f"place {slice_analysis.place_rank}"
+            )
         if slice_analysis.prepared.confidence < LOW_CONFIDENCE:
             yield (
                 f"slice {index}: heart found with a confidence of only "

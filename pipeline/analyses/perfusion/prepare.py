@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.firstpass import blood_curve, first_beat, normalise, window
 from pipeline.analyses.perfusion.grid import SliceGrid
-from pipeline.analyses.perfusion.locate import Locator, locate_heart
+from pipeline.analyses.perfusion.locate import Place
 from pipeline.analyses.perfusion.motion import estimate_shifts
 from pipeline.analyses.perfusion.settings import ModelGrid
 
@@ -40,7 +40,7 @@ class PreparedSlice:
 def prepare_slice(
     frames: NDArray[np.float32],
     pixel_spacing_mm: tuple[float, float],
-    locator: Locator,
+    place: Place,
     model: ModelGrid,
 ) -> PreparedSlice:
     """Make one slice ready.
@@ -51,15 +51,14 @@ def prepare_slice(
         The slice over time. Shape ``(beats, rows, columns)``.
     pixel_spacing_mm
         Spacing of rows and of columns [mm].
-    locator
-        Finds the heart.
+    place
+        Where the heart is taken to be.
     model
         The grid that the pool was trained on.
     """
-    centre, confidence = locate_heart(frames, pixel_spacing_mm, locator)
-    shifts = estimate_shifts(frames, centre, pixel_spacing_mm)
+    shifts = estimate_shifts(frames, place.centre, pixel_spacing_mm)
     grid = SliceGrid(
-        centre=centre,
+        centre=place.centre,
         pixel_spacing_mm=pixel_spacing_mm,
         size=model.grid_size,
         spacing_mm=model.grid_spacing_mm,
@@ -74,7 +73,7 @@ def prepare_slice(
         beats=normalise(window(square, first, model.n_beats)),
         square=square,
         grid=grid,
-        confidence=confidence,
+        confidence=place.confidence,
         first_beat=first,
         shifts_mm=shifts,
     )

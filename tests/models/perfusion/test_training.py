@@ -10,6 +10,7 @@ import torch
 
 from models.perfusion import train
 from models.perfusion.augment import PATCH, draw_patch
+from models.perfusion.holdout import lay_out
 from models.perfusion.network import N_BEATS, N_CLASSES, UNet
 from models.perfusion.series import (
     TEST_PATIENTS,
@@ -136,3 +137,13 @@ def test_a_real_series_is_prepared_as_serving_prepares_it() -> None:
     assert source.shifts_mm.shape == (len(source.frames), 2)
     assert source.truth[0].max() > 0.9
     assert 0 <= source.first_beat <= len(source.frames) - 12
+
+
+def test_a_split_is_laid_out_with_its_labels(tmp_path: Path) -> None:
+    folder = real_data("perfusion", "internal")
+    assert lay_out(folder, "test", tmp_path) == 31
+    assert lay_out(folder, "test", tmp_path) == 31
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert len(names) == 62
+    assert all((tmp_path / name).is_file() for name in names)
+    assert {name.removeprefix("patient").split("_")[0] for name in names} == TEST_PATIENTS

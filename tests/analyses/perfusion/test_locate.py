@@ -1,0 +1,104 @@
+"""Where the heart is looked for, and where next if it is not there."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.analyses.perfusion.analysis import analyse
+from pipeline.analyses.perfusion.locate import (
+    COARSE_SPACING_MM,
+    MOST_PLACES,
+    enhancement_maps,
+    likely_places,
+)
+from pipeline.analyses.perfusion.networks import Pool, open_pool
+from pipeline.infer.bundle import load_bundle
+from pipeline.phantom import Phantom
+from pipeline.study import InputSeries
+from tests.support.runs import FAST
+
+SPACING_MM = (2.0, 1.0)
+
+
+class Spots:
+    """Answers with Gaussian spots at given points of the coarse grid."""
+
+    def __init__(self, *spots: tuple[float, float, float]) -> None:
+        self.spots = spots
+
+    def __call__(self, maps: NDArray[np.float32], /) -> NDArray[np.float32]:
+        assert maps.shape[2] % 8 == maps.shape[3] % 8 == 0
+        rows, columns = np.mgrid[: maps.shape[2], : maps.shape[3]]
+        likelihood = np.zeros(rows.shape)
+        for row, column, height in self.spots:
+            spot = height * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 8)
+            likelihood = np.maximum(likelihood, spot)
+        return likelihood[None, None].astype(np.float32)
+
+
+def frames(rows: int = 80, columns: int = 120) -> NDArray[np.float32]:
+    """Return a slice over time that says nothing of a heart."""
+    return np.random.default_rng(0).random((14, rows, columns), dtype=np.float32)
+
+
+def test_places_come_in_the_order_of_their_likelihood() -> None:
+    places = likely_places(frames(), SPACING_MM, Spots((10, 5, 0.6), (30, 20, 0.9), (5, 25, 0.2)))
+    assert [round(p.confidence, 2) for p in places] == [0.9, 0.6, 0.2]
+    # Coarse point 30 covers 4 mm: rows 60 and 61 of 2 mm, its middle between them.
+    row, column = places[0].centre
+    assert row == pytest.approx((30 + 0.5) * COARSE_SPACING_MM / 2.0 - 0.5, abs=0.05)
+    assert column == pytest.approx((20 + 0.5) * COARSE_SPACING_MM / 1.0 - 0.5, abs=0.1)
+
+
+def test_a_spot_is_one_place_and_faint_ones_are_none() -> None:
+    places = likely_places(
+        frames(), SPACING_MM, Spots((10, 10, 0.9), (12, 12, 0.8), (35, 25, 0.03))
+    )
+    assert len(places) == 1
+
+
+def test_there_is_always_one_place_and_never_too_many() -> None:
+    assert len(likely_places(frames(), SPACING_MM, Spots((10, 10, 0.01)))) == 1
+    many = Spots(*((r, c, 0.5) for r in (4, 16, 28) for c in (4, 16, 28)))
+    assert len(likely_places(frames(), SPACING_MM, many)) == MOST_PLACES
+
+
+def test_maps_do_not_depend_on_the_scanners_scale_or_on_a_blank_slice() -> None:
+    one = enhancement_maps(frames(), SPACING_MM)
+    thousand = enhancement_maps(1000 * frames(), SPACING_MM)
+    np.testing.assert_allclose(one, thousand, atol=1e-5)
+    assert np.isfinite(enhancement_maps(np.zeros_like(frames()), SPACING_MM)).all()
+
+
+@pytest.fixture(scope="module")
+def pool(tiny_bundle: Path) -> Pool:
+    return open_pool(load_bundle(tiny_bundle))
+
+
+def test_a_heart_that_is_not_where_it_is_likeliest_is_found_where_it_is_next(
+    pool: Pool, phantom: Phantom
+) -> None:
+    series = InputSeries(
+        label="phantom",
+        study_instance_uid=None,
+        series_instance_uids=(),
+        image=phantom.image,
+        frames=(),
+        header=None,
+        input_digest="",
+    )
+    right = analyse(series, pool, FAST)
+    x, y, z = right.slices[0].heart_centre_lps_mm
+    _, row, column, _ = np.linalg.inv(phantom.image.affine) @ (x, y, z, 1.0)
+    scale = np.array(phantom.image.spacing_mm[1:]) / COARSE_SPACING_MM
+    true = (np.array([row, column]) + 0.5) * scale - 0.5
+    misled = replace(pool, locator=Spots((2, 2, 0.95), (true[0], true[1], 0.5)))
+    found = analyse(series, misled, FAST)
+    assert "slice 0: no plausible myocardium where the heart was likeliest; found at place 2" in (
+        found.notes
+    )
+    moved = np.linalg.norm(np.subtract(found.slices[0].heart_centre_lps_mm, (x, y, z)))
+    assert moved < 6.0
