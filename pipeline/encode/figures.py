@@ -30,7 +30,8 @@ DPI = 110
 PANEL_INCHES = 3.2
 MYOCARDIUM_COLOUR, BLOOD_COLOUR = "#3fd07c", "#ff5f56"
 PAPER, INK = "#101418", "#e8ecf0"
-LARGEST_UNCERTAINTY = 0.3
+LARGEST_UNCERTAINTY = 0.15
+"""Standard deviation that is shown brightest."""
 
 Draw = Callable[[Axes, int], None]
 """Draws one slice on a pair of axes."""
@@ -71,7 +72,7 @@ class Panels:
         self._show(axes, values, found, cmap="magma", limits=(0.0, LARGEST_UNCERTAINTY))
         self._contours(axes, index, np.zeros(2))
         u_pp = "-" if not np.isfinite(found.u_pp) else f"{found.u_pp:.4f}"
-        axes.set_title(f"slice {index + 1}: U_pp {u_pp}", fontsize=9)
+        axes.set_title(f"slice {index + 1}: uncertainty, U_pp {u_pp}", fontsize=9)
 
     def curves(self, axes: Axes, index: int) -> None:
         """Draw the time-intensity curves of blood pool and myocardium."""

@@ -308,7 +308,7 @@ def _notes(found: list[SliceAnalysis], settings: PerfusionSettings) -> Iterator[
             yield f"slice {index}: no plausible myocardium, nothing is segmented ({reasons})"
         elif slice_analysis.scores[slice_analysis.chosen].u_pp > settings.flag_u_pp:
             u_pp = slice_analysis.scores[slice_analysis.chosen].u_pp
-            yield f"slice {index}: uncertain, U_pp {u_pp:.3f} above {settings.flag_u_pp:g}"
+            yield f"slice {index}: uncertain, U_pp {u_pp:.4f} above {settings.flag_u_pp:g}"
         if slice_analysis.place_rank > 1:
             yield (
                 f"slice {index}: no plausible myocardium where the heart was likeliest; found at "
