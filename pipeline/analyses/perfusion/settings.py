@@ -23,8 +23,8 @@ class PerfusionSettings:
     """A larger one is implausible too: over-segmentation lowers U_pp [mm2]."""
 
     flag_u_pp: float = 0.005
-    """A result whose U_pp lies above carries a warning: twice the highest U_pp on the series that
-    watched over the shipped pool's training. Another pool needs another value."""
+    """A result whose U_pp lies above carries a warning: a little over twice the highest U_pp on
+    the series that watched over the shipped pool's training. Another pool needs another value."""
 
     def __post_init__(self) -> None:
         """Check the values.
