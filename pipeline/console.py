@@ -72,7 +72,7 @@ class Reporter:
         )
         if plan.inventory.ignored:
             self.say(
-                f"ignored {len(plan.inventory.ignored)} files that are neither DICOM nor NIfTI"
+                f"ignored {len(plan.inventory.ignored)} files that are no input"
             )
 
     def began(self, job: PlannedJob) -> None:

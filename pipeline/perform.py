@@ -18,10 +18,10 @@ from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.perfusion import encode_perfusion
-from pipeline.errors import UnusableCall
+from pipeline.errors import NotApplicable, UnusableCall
 from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
 from pipeline.ingest.candidate import Candidate
-from pipeline.study import Artifact, InputSeries
+from pipeline.study import Artifact, InputSeries, Series
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +65,7 @@ class Analysis(Protocol):
         ...
 
     def perform(
-        self, series: InputSeries, job_id: UUID, folder: Path, progress: Callable[[float], None]
+        self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
     ) -> Performed:
         """Analyse a series and write the files into a folder.
 
@@ -105,7 +105,7 @@ class Perfusion:
         return why_not(candidate.modality, candidate.n_beats)
 
     def perform(
-        self, series: InputSeries, job_id: UUID, folder: Path, progress: Callable[[float], None]
+        self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
     ) -> Performed:
         """Analyse a series and write the files into a folder.
 
@@ -113,7 +113,11 @@ class Perfusion:
         ------
         AnalysisFailed
             If no slice has a plausible myocardium.
+        NotApplicable
+            If the series is no image.
         """
+        if not isinstance(series, InputSeries):
+            raise NotApplicable(f"{series.label}: raw data, perfusion needs images")
         opening = perf_counter()
         pool = self.pool
         analysing = perf_counter()

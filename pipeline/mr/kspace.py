@@ -64,6 +64,11 @@ class KSpace:
     times_are_estimated: bool
     """True where the source has no usable time: frames are then counted as one second each."""
 
+    noise_sigma: float | None = None
+    """Standard deviation of the noise of each sample, real and imaginary part together, the same
+    for all coils: known where the source measured its noise (``pipeline.mr.noise``). None where
+    it did not."""
+
     frame_of_reference_uid: str | None = None
     """Frame of Reference UID (0020,0052); None where the source has none."""
 

@@ -24,8 +24,8 @@ def noise_covariance(
     noise
         Samples of noise alone. Shape ``(coils, samples)``.
     bandwidth_ratio
-        Receiver bandwidth of the data over that of the noise: dwell time of the noise over dwell
-        time of the data, times the receiver's noise bandwidth [KEL2005]_.
+        Bandwidth of the data over that of the noise: dwell time of the noise over dwell time of
+        the data, over the receiver's relative noise bandwidth [KEL2005]_.
 
     Returns
     -------

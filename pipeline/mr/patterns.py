@@ -32,6 +32,9 @@ GAUSSIAN_WIDTH = 70 / 320
 POISSON_GROWTH = 2.0
 """How much larger the distance of Poisson-disc samples is at the edge than at the centre."""
 
+POISSON_SPREAD = 0.25
+"""Share by which the distance varies at random from sample to sample."""
+
 _BISECTIONS = 12
 
 
@@ -143,7 +146,7 @@ def _gaussian(
     log_density = -(y**2 + x**2) / (2 * (2 * GAUSSIAN_WIDTH) ** 2)
     # Largest of log density plus Gumbel noise: draws without replacement, by their density.
     keys = np.where(mask, -np.inf, log_density + generator.gumbel(size=shape))
-    chosen = np.argpartition(keys, keys.size - missing, axis=None)[keys.size - missing :]
+    chosen = np.argpartition(-keys, max(0, missing - 1), axis=None)[:missing]
     mask.flat[chosen] = True
     return mask
 
@@ -156,6 +159,8 @@ def _poisson(
     missing = _missing(centre, acceleration)
     y, x = _coordinates(shape)
     growth = 1.0 + (POISSON_GROWTH - 1.0) * np.minimum(1.0, np.hypot(y, x))
+    # Distances on a grid are few: without a spread, the density would fall in visible steps.
+    growth *= generator.uniform(1 - POISSON_SPREAD, 1 + POISSON_SPREAD, shape)
     order = generator.permutation(centre.size)
     low, high = 0.5, 4.0 * float(np.sqrt(acceleration))
     best = _spread(centre, order, growth * low)
@@ -168,7 +173,7 @@ def _poisson(
                 break
         else:
             high = middle
-    chosen = generator.permutation(best)[:missing]
+    chosen = generator.permutation(np.array(best, dtype=np.int64))[:missing]
     centre.flat[chosen] = True
     return centre
 

@@ -95,7 +95,7 @@ def test_poisson_disc_samples_keep_their_distance() -> None:
     outside = np.argwhere(mask)
     outside = outside[np.abs(outside - 60).max(axis=1) > 8]
     nearest = cKDTree(outside).query(outside, k=2)[0][:, 1]
-    assert nearest.min() >= 2.0
+    assert nearest.min() >= np.sqrt(2)
     edge = np.hypot(*(outside - 60).T) > 50
     assert nearest[edge].mean() > 1.2 * nearest[~edge].mean()
 
