@@ -22,6 +22,9 @@ from pipeline.imaging.nifti import (
     write_image,
 )
 
+UNKNOWN, SCANNER = 0, 1
+"""Codes of what a file's coordinates mean."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComplexHeader:
@@ -107,14 +110,50 @@ def write_complex(
         Time from frame to frame [s]; None where it is not known.
     """
     ras = LPS_FROM_RAS @ affine[:, [2, 1, 0, 3]]
-    frames = array.transpose(3, 2, 1, 0)
-    image = nibabel.Nifti1Image(frames if frames.shape[3] > 1 else frames[..., 0], ras)
-    image.set_sform(ras, code=1)
-    image.set_qform(ras, code=1)
-    image.header.set_xyzt_units("mm", "unknown" if step_s is None else "sec")
-    if frames.shape[3] > 1:
-        image.header["pixdim"][4] = 0.0 if step_s is None else step_s
+    image = _as_image(array, ras, step_s)
+    image.set_sform(ras, code=SCANNER)
+    image.set_qform(ras, code=SCANNER)
     write_image(image, path)
+
+
+def write_unplaced(
+    array: NDArray[np.generic],
+    spacing_mm: tuple[float, float, float],
+    path: Path,
+    step_s: float | None,
+) -> None:
+    """Write images whose place in the patient is not known, real or complex.
+
+    The header states their spacing, and that their coordinates are unknown.
+
+    Parameters
+    ----------
+    array
+        Shape ``(frames, slices, rows, columns)``.
+    spacing_mm
+        Distance between slices, rows and columns [mm].
+    path
+        The file.
+    step_s
+        Time from frame to frame [s]; None where it is not known.
+    """
+    image = _as_image(array, np.diag([*spacing_mm[::-1], 1.0]), step_s)
+    image.set_sform(None, code=UNKNOWN)
+    image.set_qform(None, code=UNKNOWN)
+    write_image(image, path)
+
+
+def _as_image(
+    array: NDArray[np.generic], ras: NDArray[np.float64], step_s: float | None
+) -> nibabel.Nifti1Image:
+    """Return ``(frames, slices, rows, columns)`` as an image; of one frame without its axis."""
+    frames = array.transpose(3, 2, 1, 0)
+    is_dynamic = frames.shape[3] > 1
+    image = nibabel.Nifti1Image(frames if is_dynamic else frames[..., 0], ras)
+    image.header.set_xyzt_units("mm", "unknown" if step_s is None else "sec")
+    if is_dynamic:
+        image.header["pixdim"][4] = 0.0 if step_s is None else step_s
+    return image
 
 
 def _checked(image: nibabel.Nifti1Image, name: str, max_bytes: int) -> ComplexHeader:

@@ -64,6 +64,10 @@ class KSpace:
     times_are_estimated: bool
     """True where the source has no usable time: frames are then counted as one second each."""
 
+    slice_thickness_mm: float | None = None
+    """Thickness of a slice, which may be less than the distance to the next [mm]; None where the
+    source does not state it."""
+
     noise_sigma: float | None = None
     """Standard deviation of the noise of each sample, real and imaginary part together, the same
     for all coils: known where the source measured its noise (``pipeline.mr.noise``). None where

@@ -312,6 +312,7 @@ def _content(
         pixel_spacing_mm=grid.spacing_mm and grid.spacing_mm[1:],
         times_s=times[:, placed.order],
         times_are_estimated=estimated,
+        slice_thickness_mm=grid.thickness_mm,
         noise_sigma=sigma,
         frame_of_reference_uid=uid_text(header.texts.get("frameOfReferenceUID")),
     )

@@ -37,7 +37,11 @@ class Grid:
     """Slices, without slice oversampling; 1 for two-dimensional encoding."""
 
     spacing_mm: tuple[float, float, float] | None
-    """Distance between slices, rows and columns [mm]; None where no field of view is stated."""
+    """Thickness of slices and distance between rows and columns [mm]; None where no field of view
+    is stated."""
+
+    thickness_mm: float | None
+    """Thickness of slices [mm]; None where it is not stated: 1 mm is then taken to place them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +66,9 @@ def image_grid(encoding: Encoding) -> Grid:
     encoded, recon = encoding.encoded, encoding.recon
     if encoded.fov_mm is None or recon.fov_mm is None:
         sizes = [min(a, b) for a, b in zip(encoded.matrix, recon.matrix, strict=True)]
-        return Grid(columns=sizes[0], rows=sizes[1], partitions=sizes[2], spacing_mm=None)
+        return Grid(
+            columns=sizes[0], rows=sizes[1], partitions=sizes[2], spacing_mm=None, thickness_mm=None
+        )
     kept = [
         max(1, min(n, round(n * inner / outer))) if outer > 0 and inner > 0 else n
         for n, outer, inner in zip(encoded.matrix, encoded.fov_mm, recon.fov_mm, strict=True)
@@ -74,6 +80,7 @@ def image_grid(encoding: Encoding) -> Grid:
         rows=kept[1],
         partitions=kept[2],
         spacing_mm=(spacing[2] if known else 1.0, spacing[1], spacing[0]),
+        thickness_mm=spacing[2] if known else None,
     )
 
 

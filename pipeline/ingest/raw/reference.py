@@ -33,7 +33,6 @@ STATEABLE = (
     "AccessionNumber",
     "ReferringPhysicianName",
     "StudyDescription",
-    "SeriesDescription",
     "SeriesNumber",
     "BodyPartExamined",
 )
@@ -53,6 +52,24 @@ FORMS = {
 """Forms of values that are no free text."""
 
 ANY_TEXT = re.compile(r"[^\\]+")
+
+PATIENT_GROUP = 0x0010
+"""Group of the attributes of the patient."""
+
+OF_THE_EXAMINATION = (
+    *STATEABLE,
+    "SpecificCharacterSet",
+    "IssuerOfAccessionNumberSequence",
+    "InstitutionName",
+    "StationName",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "DeviceSerialNumber",
+    "MagneticFieldStrength",
+    "AnatomicRegionSequence",
+    "PatientPosition",
+)
+"""Attributes that hold for all series of an examination: these are taken from a reference."""
 
 FIELD_OF_VIEW_TOLERANCE = 0.01
 """Share by which the field of view of raw data may differ from the reference's."""
@@ -129,8 +146,8 @@ def reference_of(series: InputSeries | None, stated: Sequence[str] = ()) -> Refe
 def merged_header(content: RawContent, reference: Reference | None) -> Dataset | None:
     """Return what is known of patient, study and equipment; None where that is nothing.
 
-    A reference series is another image: only what it says of patient, study and equipment is
-    taken, and of its sequence nothing that the file says itself.
+    A reference series is another image: what it says of its own sequence and its own times is not
+    taken.
 
     Parameters
     ----------
@@ -143,7 +160,8 @@ def merged_header(content: RawContent, reference: Reference | None) -> Dataset |
         return content.header
     header = deepcopy(content.header) if content.header is not None else Dataset()
     for element in reference.header:
-        header[element.tag] = deepcopy(element)
+        if element.tag.group == PATIENT_GROUP or element.keyword in OF_THE_EXAMINATION:
+            header[element.tag] = deepcopy(element)
     return header
 
 

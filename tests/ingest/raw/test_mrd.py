@@ -36,6 +36,7 @@ def test_a_full_acquisition_comes_back_without_oversampling(tmp_path: Path) -> N
     assert kspace.mask.all()
     assert kspace.image_shape == (32, 24)
     assert kspace.pixel_spacing_mm == pytest.approx((1.5, 2.0))
+    assert kspace.slice_thickness_mm == pytest.approx(5.0)
 
 
 @pytest.mark.parametrize("shape", [(31, 24), (32, 25), (15, 17)])
