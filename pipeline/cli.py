@@ -84,6 +84,23 @@ def run_command(
         list[str] | None,
         typer.Option("--analysis", metavar="NAME", help="Analysis; may be repeated. Default: all."),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="PATH",
+            exists=True,
+            help="DICOM series of the examination that raw data belong to.",
+        ),
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            metavar="KEYWORD=VALUE",
+            help="Attribute of raw data, such as PatientID or StudyInstanceUID; may be repeated.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     again: Annotated[
@@ -97,6 +114,7 @@ def run_command(
     Exit status: 0 all done, 1 some input failed, 2 unusable call.
     """
     from pipeline.console import Reporter, summary
+    from pipeline.ingest.reference import read_reference
     from pipeline.ledger.ledger import Ledger
     from pipeline.manifest import MANIFEST, serialised
     from pipeline.perform import open_analyses
@@ -105,7 +123,13 @@ def run_command(
     with _complaints():
         settings = _configuration(config, ledger_url=ledger_url, models=models)
         analyses = open_analyses(analysis or [], settings)
-        request = RunRequest(inputs=tuple(inputs), output=output, analyses=analyses, again=again)
+        request = RunRequest(
+            inputs=tuple(inputs),
+            output=output,
+            analyses=analyses,
+            again=again,
+            reference=read_reference(reference, state or []),
+        )
         reporter = Reporter()
         with Ledger.open(_ledger_place(settings)) as opened, reporter.shown():
             manifest = run(request, opened, reporter)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pipeline.errors import UnusableCall
 from pipeline.ingest.inventory import take_inventory
+from pipeline.ingest.raw.reference import Reference
 from pipeline.job import Workplace, carry_out
 from pipeline.ledger.ledger import Ledger
 from pipeline.manifest import (
@@ -42,6 +43,9 @@ class RunRequest:
 
     again: bool = False
     """Whether to compute also what is done already."""
+
+    reference: Reference | None = None
+    """Whose raw data are and where they lie, as far as their files do not say."""
 
 
 class Listener(Protocol):
@@ -86,7 +90,9 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
             raise UnusableCall(f"{given}: no such file or folder")
     output = OutputFolder.open(request.output)
     read_manifest(output.root / MANIFEST)
-    inventory = take_inventory(request.inputs, progress=listener.reading)
+    inventory = take_inventory(
+        request.inputs, progress=listener.reading, reference=request.reference
+    )
     place = Workplace(
         output=output,
         ledger=ledger,

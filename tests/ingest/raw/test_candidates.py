@@ -13,6 +13,7 @@ from pipeline.imaging.nifti import write_volume
 from pipeline.imaging.volume import Volume
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.raw.reference import Reference, reference_of
+from pipeline.ingest.reference import read_reference
 from pipeline.mr.fourier import fft2c
 from pipeline.study import InputSeries, RawSeries
 from tests.mr.test_fourier import draw
@@ -212,3 +213,16 @@ def test_what_cannot_be_stated_is_refused_without_its_value(stated: str, reason:
 
 def test_nothing_stated_is_no_reference() -> None:
     assert reference_of(None) is None
+
+
+def test_a_reference_is_one_dicom_series(tmp_path: Path) -> None:
+    write_study(stack(1, n_slices=1), tmp_path / "one", name="one")
+    found = read_reference(tmp_path / "one", ["PatientID=5"])
+    assert found is not None
+    assert found.header.PatientID == "5"
+    assert found.affine is not None
+    write_study(stack(1, n_slices=2), tmp_path / "two" / "b", name="other")
+    write_study(stack(1, n_slices=1), tmp_path / "two" / "a", name="one")
+    with pytest.raises(UnusableCall, match="two: 2 DICOM MR series, a reference is one"):
+        read_reference(tmp_path / "two")
+    assert read_reference(None) is None
