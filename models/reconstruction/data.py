@@ -37,6 +37,12 @@ ACCELERATIONS = (2.0, 4.0, 6.0, 8.0)
 GENERATED_SHARE = 0.4
 """Share of images of generated anatomy."""
 
+N_COILS = (4, 6, 8, 8, 10, 12)
+"""Numbers of coils in training."""
+
+LOOP_SHARE = 0.6
+"""Share of images whose coils are loops; those of the others are bells."""
+
 N_MASKS = 3
 """Masks of each pattern, acceleration and matrix; they are mirrored at random."""
 
@@ -63,6 +69,7 @@ def simulate(
     shape: tuple[int, int],
     spacing_mm: tuple[float, float],
     rng: np.random.Generator,
+    coils: NDArray[np.complex64] | None = None,
 ) -> Simulated:
     """Simulate the raw data of a magnitude image.
 
@@ -76,6 +83,8 @@ def simulate(
         Distance between its rows and columns [mm].
     rng
         Source of chance.
+    coils
+        Coil profiles on a coarse grid; drawn if None. Shape ``(coils, 24, 24)``.
     """
     phase = rng.uniform(0, 2.0) * smooth_field((image.shape[0], image.shape[1]), rng, 2)
     ramp = np.linspace(-1, 1, image.shape[0])[:, None] * rng.normal(0, 2)
@@ -83,17 +92,22 @@ def simulate(
     fine = (image * np.exp(1j * (phase + ramp))).astype(np.complex64)
     factor = np.float32(np.sqrt(shape[0] * shape[1] / image.size))
     cut = ifft2c(np.asarray(crop(fft2c(fine), shape) * factor, dtype=np.complex64))
-    sides = (shape[0] * spacing_mm[0], shape[1] * spacing_mm[1])
-    mean = float(np.sqrt(sides[0] * sides[1]))
-    draw = draw_loops if rng.uniform() < 0.6 else draw_bells
-    n_coils = int(rng.choice([4, 6, 8, 8, 10, 12]))
-    coils = on_grid(draw(n_coils, (sides[0] / mean, sides[1] / mean), rng), shape)
-    images = cut * coils
+    if coils is None:
+        coils = _drawn_coils((shape[0] * spacing_mm[0], shape[1] * spacing_mm[1]), rng)
+    images = cut * on_grid(coils, shape)
     truth = root_sum_of_squares(images)
     level = float(np.percentile(truth, 99)) * np.exp(rng.uniform(np.log(0.002), np.log(0.04)))
     noise = rng.standard_normal((*images.shape, 2), dtype=np.float32) @ np.array([1, 1j])
     kspace = fft2c(images) + (level / np.sqrt(2) * noise).astype(np.complex64)
     return Simulated(kspace=kspace.astype(np.complex64), truth=truth, spacing_mm=spacing_mm)
+
+
+def _drawn_coils(sides_mm: tuple[float, float], rng: np.random.Generator) -> NDArray[np.complex64]:
+    """Draw the coils of a training image."""
+    mean = float(np.sqrt(sides_mm[0] * sides_mm[1]))
+    draw = draw_loops if rng.uniform() < LOOP_SHARE else draw_bells
+    n_coils = int(rng.choice(N_COILS))
+    return draw(n_coils, (sides_mm[0] / mean, sides_mm[1] / mean), rng)
 
 
 def draw_simulated(volumes: Sequence[AnatomyVolume], rng: np.random.Generator) -> Simulated:

@@ -37,9 +37,7 @@ def draw_loops(
     -------
         On a coarse grid, largest root sum of squares one. Shape ``(coils, 24, 24)``.
     """
-    points = np.zeros((COARSE, COARSE, 3))
-    points[..., 0] = np.linspace(-0.5, 0.5, COARSE)[:, None] * sides[0]
-    points[..., 1] = np.linspace(-0.5, 0.5, COARSE)[None, :] * sides[1]
+    points = _points(sides)
     start, ring = rng.uniform(0, 2 * math.pi), rng.uniform(0.5, 0.75)
     profiles = []
     for index in range(n_coils):
@@ -47,6 +45,24 @@ def draw_loops(
         away = ring * rng.uniform(0.9, 1.15)
         centre = np.array([away * math.cos(angle), away * math.sin(angle), rng.normal(0, 0.12)])
         field = _loop_field(points, centre, rng.uniform(0.12, 0.35), angle)
+        profiles.append(field * np.exp(1j * rng.uniform(0, 2 * math.pi)))
+    return _scaled(np.stack(profiles))
+
+
+def draw_two_rings(
+    n_coils: int, sides: tuple[float, float], rng: np.random.Generator
+) -> NDArray[np.complex64]:
+    """Return loops on two rings above and below the slice: an array that no training sees.
+
+    Parameters as in ``draw_loops``.
+    """
+    points = _points(sides)
+    profiles = []
+    for index in range(n_coils):
+        angle = 2 * math.pi * (index + 0.5 * (index % 2)) / n_coils + rng.normal(0, 0.05)
+        away, above = rng.uniform(0.6, 0.7), 0.18 if index % 2 else -0.18
+        centre = np.array([away * math.cos(angle), 0.8 * away * math.sin(angle), above])
+        field = _loop_field(points, centre, 0.16, angle)
         profiles.append(field * np.exp(1j * rng.uniform(0, 2 * math.pi)))
     return _scaled(np.stack(profiles))
 
@@ -78,6 +94,14 @@ def on_grid(profiles: NDArray[np.complex64], shape: tuple[int, int]) -> NDArray[
         for part in (profiles.real, profiles.imag)
     )
     return (real + 1j * imaginary).astype(np.complex64)
+
+
+def _points(sides: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the places of the coarse grid. Shape ``(24, 24, 3)``."""
+    points = np.zeros((COARSE, COARSE, 3))
+    points[..., 0] = np.linspace(-0.5, 0.5, COARSE)[:, None] * sides[0]
+    points[..., 1] = np.linspace(-0.5, 0.5, COARSE)[None, :] * sides[1]
+    return points
 
 
 def _loop_field(
