@@ -118,6 +118,10 @@ def file_refusal(name: str, reason: str) -> Refusal:
 def _take(file: FoundFile, limits: Limits, intake: Intake, reference: Reference | None) -> None:
     """Read one file and put it on its pile."""
     kind = raw_format(file.path, file.name)
+    if kind is None and file.was_named and belongs_to_raw(file.path):
+        values = file.path.with_suffix(".cfl")
+        file = FoundFile(path=values, name=values.name, was_named=True)
+        kind = raw_format(file.path, file.name)
     if kind is not None:
         intake.raw += raw_candidates(file, kind, limits, reference)
     elif is_nifti_name(file.path):

@@ -6,6 +6,7 @@ last are the coils, since a dynamic series has all five.
 """
 
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,15 @@ from pipeline.ingest.raw.content import (
 )
 from pipeline.mr.kspace import KSpace, Readout, uncounted_times
 
-LOAD_ERRORS = (ValueError, OSError, EOFError, SyntaxError, TypeError, OverflowError)
+LOAD_ERRORS = (
+    ValueError,
+    OSError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    TokenError,
+)
 """What NumPy raises on a file that is none of its own, or damaged."""
 
 NO_PLACE = "NumPy files state no position: the image has no place in the patient"

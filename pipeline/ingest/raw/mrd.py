@@ -37,7 +37,7 @@ from pipeline.mr.kspace import KSpace, Readout
 from pipeline.mr.noise import noise_covariance, prewhiten
 
 GROUP = "dataset"
-"""Name of the group that an MRD file keeps everything in."""
+"""Name of the group that an MRD file keeps everything in, unless its writer chose another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,10 +65,21 @@ class Selection:
 
 def is_mrd(file: h5py.File, name: str) -> bool:
     """Tell whether an HDF5 file has what an MRD file has, or a part of it."""
-    return (
-        dataset(file, f"{GROUP}/data", name) is not None
-        or dataset(file, f"{GROUP}/xml", name) is not None
-    )
+    return _group(file, name) is not None
+
+
+def _group(file: h5py.File, name: str) -> str | None:
+    """Return the group with a header or acquisitions; None if there is none."""
+    own = [n for n in sorted(file.keys()) if type(file.get(n, getlink=True)) is h5py.HardLink]
+    for group in dict.fromkeys((GROUP, *own)):
+        xml, data = (dataset(file, f"{group}/{part}", name) for part in ("xml", "data"))
+        # Other formats have groups with data too, but not acquisitions with a header each.
+        is_acquired = data is not None and "head" in (data.dtype.names or ())
+        if (group == GROUP and (xml is not None or data is not None)) or (
+            xml is not None and is_acquired
+        ):
+            return str(group)
+    return None
 
 
 def mrd_parts(path: Path, name: str, limits: Limits) -> tuple[RawPart, ...]:
@@ -137,11 +148,12 @@ def _opened_headers(
     file: h5py.File, name: str, limits: Limits
 ) -> tuple[MrdHeader, Heads, h5py.Dataset]:
     """Return the XML header, the acquisitions' headers, and where their samples are."""
-    xml, data = dataset(file, f"{GROUP}/xml", name), dataset(file, f"{GROUP}/data", name)
+    group = _group(file, name) or GROUP
+    xml, data = dataset(file, f"{group}/xml", name), dataset(file, f"{group}/data", name)
     if xml is None or xml.size != 1:
-        raise UnreadableFile(f"{name}: the MRD header ({GROUP}/xml) is missing")
+        raise UnreadableFile(f"{name}: the MRD header ({group}/xml) is missing")
     if data is None:
-        raise UnreadableFile(f"{name}: the MRD acquisitions ({GROUP}/data) are missing")
+        raise UnreadableFile(f"{name}: the MRD acquisitions ({group}/data) are missing")
     content = xml[()] if xml.shape == () else xml[0]
     header = parse_header(content if isinstance(content, bytes) else str(content).encode(), name)
     return header, read_heads(data, name, limits), data

@@ -54,6 +54,10 @@ def test_bad_numpy_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(UnreadableFile, match="not a readable NumPy file, or truncated"):
         read(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"(3, 8, 8)", b"(3, 8, 8 "))
+    with pytest.raises(UnreadableFile, match="not a readable NumPy file"):
+        read(path)
     np.save(path, np.array([{"an": "object"}]), allow_pickle=True)
     with pytest.raises(UnreadableFile, match="not a readable NumPy file"):
         read(path)

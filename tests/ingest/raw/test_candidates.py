@@ -91,6 +91,13 @@ def test_a_named_file_of_other_things_is_refused(tmp_path: Path) -> None:
     assert refusal.reason == "weights.h5: neither DICOM nor NIfTI nor raw data"
 
 
+def test_the_header_of_a_bart_file_stands_for_the_file(tmp_path: Path) -> None:
+    path = write_bart(draw(1, 8, 8, 1, 2), tmp_path / "k.cfl")
+    (by_header,) = take_inventory([path.with_suffix(".hdr")]).candidates
+    (by_values,) = take_inventory([path]).candidates
+    assert by_header.input_digest == by_values.input_digest
+
+
 def test_a_file_that_changes_after_the_inventory_is_not_loaded(tmp_path: Path) -> None:
     path = write_bart(draw(1, 8, 8, 1, 2), tmp_path / "k.cfl")
     (candidate,) = take_inventory([path]).candidates

@@ -360,6 +360,16 @@ def test_a_bad_file_is_refused_by_its_name_and_the_reason(
         read(mrd, tmp_path)
 
 
+def test_a_group_of_another_name_is_found(tmp_path: Path) -> None:
+    mrd = Mrd()
+    path = mrd.write(tmp_path / "raw.h5")
+    with h5py.File(path, "r+") as file:
+        file.move("dataset", "measurement")
+    np.testing.assert_allclose(
+        read_raw(path, path.name, Limits()).kspace.array, mrd.kspace, atol=1e-4
+    )
+
+
 def test_truncated_files_are_refused_wherever_they_are_cut(tmp_path: Path) -> None:
     content = Mrd().write(tmp_path / "whole.h5").read_bytes()
     path = tmp_path / "raw.h5"
