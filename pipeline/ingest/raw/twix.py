@@ -16,9 +16,9 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-import twixtools
 from numpy.typing import NDArray
 
 from pipeline.errors import InconsistentSeries, NotApplicable, UnreadableFile
@@ -53,8 +53,26 @@ READOUT_OVERSAMPLING = 2
 NO_PLACE = "the position in a twix file is not used: without a reference series the image has none"
 
 
+class Block(Protocol):
+    """A measurement data block, as twixtools has it."""
+
+    mdh: Any
+    """Its header, with the fields of the scanner."""
+
+    data: object
+    """Its samples, read when they are asked for. Shape ``(coils, samples)``."""
+
+    def is_flag_set(self, flag: str) -> bool:
+        """Tell whether it has a flag."""
+        ...
+
+    def is_image_scan(self) -> bool:
+        """Tell whether it is a line of an image."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Protocol:
+class Grid:
     """What the protocol says of the grid."""
 
     rows: int
@@ -131,11 +149,12 @@ def read_twix(path: Path, name: str, limits: Limits) -> RawContent:
     )
 
 
-def _opened(
-    path: Path, name: str, limits: Limits
-) -> tuple[Protocol, list[twixtools.mdb.Mdb], list[twixtools.mdb.Mdb]]:
+def _opened(path: Path, name: str, limits: Limits) -> tuple[Grid, list[Block], list[Block]]:
     """Return the protocol, the imaging blocks and the noise blocks of the last measurement."""
     check_whole(path, name, limits)
+    # Imported where there is a file for it: it brings pyplot, which takes longer than all else.
+    import twixtools
+
     try:
         # The library prints its warnings, and standard output is the result's.
         with redirect_stdout(StringIO()):
@@ -166,7 +185,7 @@ def _opened(
     return protocol, images, [m for m in blocks if m.is_flag_set("NOISEADJSCAN")]
 
 
-def _protocol(yaps: Mapping[str, Mapping[str, object]], name: str) -> Protocol:
+def _protocol(yaps: Mapping[str, Mapping[str, object]], name: str) -> Grid:
     """Return what the protocol says of the grid."""
     space = yaps["sKSpace"]
     if int(str(space.get("ucTrajectory", CARTESIAN))) != CARTESIAN:
@@ -180,7 +199,7 @@ def _protocol(yaps: Mapping[str, Mapping[str, object]], name: str) -> Protocol:
     view = slab[0] if isinstance(slab, list) else {}
     read_mm, phase_mm = (float(view.get(k, 0.0)) for k in ("dReadoutFOV", "dPhaseFOV"))
     known = read_mm > 0 and phase_mm > 0
-    return Protocol(
+    return Grid(
         rows=rows,
         columns=READOUT_OVERSAMPLING * base,
         partitions=int(str(space["lPartitions"])) if space.get("ucDimension") == 4 else 1,
@@ -190,7 +209,7 @@ def _protocol(yaps: Mapping[str, Mapping[str, object]], name: str) -> Protocol:
 
 
 def _grid(
-    protocol: Protocol, images: list[twixtools.mdb.Mdb]
+    protocol: Grid, images: list[Block]
 ) -> tuple[LineGrid, dict[tuple[int, int], int], dict[int, int]]:
     """Return the grid, and the places of frames and slices by their counters."""
     pairs = sorted({(m.mdh.Counter.Rep, m.mdh.Counter.Phs) for m in images})
@@ -207,9 +226,9 @@ def _grid(
 
 
 def _line(
-    block: twixtools.mdb.Mdb,
+    block: Block,
     index: int,
-    target: tuple[Protocol, dict[tuple[int, int], int], dict[int, int]],
+    target: tuple[Grid, dict[tuple[int, int], int], dict[int, int]],
     name: str,
 ) -> Line:
     """Return a block as a line of the grid."""
@@ -231,7 +250,7 @@ def _line(
     )
 
 
-def _samples(block: twixtools.mdb.Mdb, name: str) -> NDArray[np.complex64]:
+def _samples(block: Block, name: str) -> NDArray[np.complex64]:
     """Return the samples of a block without those to be cut off. Shape ``(coils, samples)``."""
     try:
         data = np.atleast_2d(np.asarray(block.data, dtype=np.complex64))
