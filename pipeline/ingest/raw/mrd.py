@@ -32,7 +32,13 @@ from pipeline.ingest.raw.mrdacquisitions import (
 )
 from pipeline.ingest.raw.mrdheader import Encoding, MrdHeader, parse_header
 from pipeline.ingest.raw.mrdidentity import dicom_header, uid_text
-from pipeline.ingest.raw.mrdplace import Placed, frame_times, image_grid, place
+from pipeline.ingest.raw.mrdplace import (
+    Placed,
+    frame_times,
+    image_grid,
+    of_single_slices,
+    place,
+)
 from pipeline.mr.kspace import KSpace, Readout
 from pipeline.mr.noise import noise_covariance, prewhiten
 
@@ -205,6 +211,8 @@ def _selection(
     notes = [f"{late.sum()} lines of an incomplete last frame left out"] if late.any() else []
     if left_out.any():
         notes.append(f"{np.count_nonzero(left_out)} separate calibration lines left out")
+    if not counters["kspace_encode_step_2"][wanted].any():
+        encoding = of_single_slices(encoding)
     return Selection(
         name=title,
         encoding=encoding,

@@ -1,12 +1,12 @@
 """The grid, the place and the times that the headers of an MRD file give."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ingest.raw.mrdheader import Encoding, MrdHeader
+from pipeline.ingest.raw.mrdheader import Encoding, MrdHeader, Space
 from pipeline.ingest.raw.placement import (
     ImageGrid,
     SlicePlane,
@@ -21,6 +21,10 @@ TICK_S = 1e-3
 
 SIEMENS_TICK_S = 2.5e-3
 """The same in files converted from Siemens."""
+
+
+SAME_VIEW = 0.01
+"""Share by which two fields of view may differ and still be the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +78,9 @@ def image_grid(encoding: Encoding) -> Grid:
         for n, outer, inner in zip(encoded.matrix, encoded.fov_mm, recon.fov_mm, strict=True)
     ]
     spacing = [fov / n for fov, n in zip(encoded.fov_mm, encoded.matrix, strict=True)]
+    if _is_oversampled_by_its_matrix(encoding):
+        kept[0] = recon.matrix[0]
+        spacing[0] = recon.fov_mm[0] / recon.matrix[0]
     known = spacing[2] > 0
     return Grid(
         columns=kept[0],
@@ -81,6 +88,37 @@ def image_grid(encoding: Encoding) -> Grid:
         partitions=kept[2],
         spacing_mm=(spacing[2] if known else 1.0, spacing[1], spacing[0]),
         thickness_mm=spacing[2] if known else None,
+    )
+
+
+def _is_oversampled_by_its_matrix(encoding: Encoding) -> bool:
+    """Tell whether the readout is twice as long as the image, under the same field of view.
+
+    No scanner reads out twice the resolution that it shows: such a header gives the image's field
+    of view twice, and the samples are of twice that.
+    """
+    encoded, recon = encoding.encoded, encoding.recon
+    if encoded.fov_mm is None or recon.fov_mm is None:
+        return False
+    same_view = abs(encoded.fov_mm[0] - recon.fov_mm[0]) <= SAME_VIEW * recon.fov_mm[0]
+    return same_view and encoded.matrix[0] == 2 * recon.matrix[0]
+
+
+def of_single_slices(encoding: Encoding) -> Encoding:
+    """Return an encoding space without partitions, as if each slice had its own.
+
+    Some headers of two-dimensional acquisitions count their slices as a third size of the matrix.
+    """
+    return replace(encoding, encoded=_one_slice(encoding.encoded), recon=_one_slice(encoding.recon))
+
+
+def _one_slice(space: Space) -> Space:
+    """Return one slice of a space."""
+    columns, rows, n_slices = space.matrix
+    fov = space.fov_mm
+    return Space(
+        matrix=(columns, rows, 1),
+        fov_mm=None if fov is None else (fov[0], fov[1], fov[2] / n_slices),
     )
 
 

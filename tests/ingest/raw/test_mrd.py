@@ -201,6 +201,24 @@ def _moved(one: ismrmrd.Acquisition, step_2: int) -> ismrmrd.Acquisition:
     return one
 
 
+def test_slices_that_are_counted_as_a_third_size_of_the_matrix_are_slices(tmp_path: Path) -> None:
+    mrd = Mrd(kspace=fft2c(coil_images(1, 3)))
+    xml = mrd._header().replace("<z>1</z>", "<z>3</z>").replace("<z>5.0</z>", "<z>15</z>")
+    kspace = read(mrd.but(xml=xml), tmp_path).kspace
+    np.testing.assert_allclose(kspace.array, mrd.kspace, atol=1e-4)
+    assert kspace.slice_thickness_mm == pytest.approx(5)
+
+
+def test_a_readout_of_twice_the_image_under_one_field_of_view_is_oversampled(
+    tmp_path: Path,
+) -> None:
+    mrd = Mrd()
+    xml = mrd._header().replace("<fieldOfView_mm><x>96.0</x>", "<fieldOfView_mm><x>48.0</x>")
+    kspace = read(mrd.but(xml=xml), tmp_path).kspace
+    np.testing.assert_allclose(kspace.array, mrd.kspace, atol=1e-4)
+    assert kspace.pixel_spacing_mm == pytest.approx((1.5, 2.0))
+
+
 def test_each_contrast_is_a_part_of_its_own(tmp_path: Path) -> None:
     def two_echoes(one: ismrmrd.Acquisition, _: int) -> ismrmrd.Acquisition:
         one.idx.contrast = one.idx.average
