@@ -22,7 +22,8 @@ Aggarwal HK et al., "MoDL: model-based deep learning architecture for inverse pr
 Med Imaging 2019;38:394, arXiv 1712.02862: conjugate gradients within a cascade.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,7 +45,8 @@ from pipeline.analyses.reconstruction.settings import (
 from pipeline.infer.graph import Graph
 from pipeline.mr.fourier import fft2c, ifft2c
 
-AXES = (-2, -1)
+GROUP = 4
+"""Coils that one thread works on, one after the other."""
 
 
 class Stopwatch:
@@ -61,6 +63,34 @@ class Stopwatch:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
+
+    def share(self, seconds: float, laps: Sequence["_Lap"]) -> None:
+        """Add the time of work that ran side by side, by what it was spent on."""
+        fft = sum(lap.of_fft for lap in laps)
+        whole = fft + sum(lap.of_consistency for lap in laps)
+        for name, part in (("fft", fft / whole), ("consistency", 1 - fft / whole)):
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds * part
+
+
+class _Lap:
+    """Adds up what one thread spends on transforms, and on all else."""
+
+    def __init__(self) -> None:
+        self.of_fft = self.of_consistency = 0.0
+        self._last = perf_counter()
+
+    def fft(self) -> None:
+        """Count the time since the last call as a transform's."""
+        self.of_fft += self._since()
+
+    def consistency(self) -> None:
+        """Count the time since the last call as all else."""
+        self.of_consistency += self._since()
+
+    def _since(self) -> float:
+        now = perf_counter()
+        self._last, passed = now, now - self._last
+        return passed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,14 +123,15 @@ def unroll(prepared: Prepared, networks: UnrolledNetworks, stopwatch: Stopwatch)
     """
     operators = _Operators(prepared.geometry, networks, stopwatch)
     maps = operators.sensitivities(prepared.coarse_images)
-    data = Measurement(maps, prepared.mask, stopwatch, threads=networks.threads)
-    adjoint = data.adjoint(prepared.kspace)
-    image = data.solved(adjoint, np.zeros_like(adjoint), START_ETA, START_ITERATIONS)
-    if networks.kspace is not None:
-        image = operators.filled(networks.kspace, image)
-    for eta, cascade in zip(networks.etas, networks.cascades, strict=True):
-        prior = image - operators.change(cascade, image)
-        image = data.solved(adjoint + np.float32(eta) * prior, prior, eta, ITERATIONS)
+    with ThreadPoolExecutor(networks.threads) as executor:
+        data = Measurement(maps, prepared.mask, stopwatch, executor)
+        adjoint = data.adjoint(prepared.kspace)
+        image = data.solved(adjoint, None, START_ETA, START_ITERATIONS)
+        if networks.kspace is not None:
+            image = operators.filled(networks.kspace, image)
+        for eta, cascade in zip(networks.etas, networks.cascades, strict=True):
+            prior = image - operators.change(cascade, image)
+            image = data.solved(adjoint + np.float32(eta) * prior, prior, eta, ITERATIONS)
     return Reconstructed(image=image * np.float32(prepared.scale), sensitivities=maps)
 
 
@@ -164,6 +195,10 @@ class _Operators:
 class Measurement:
     """The measurement of one slice, and soft data consistency with it.
 
+    Coils are worked on a few at a time, each from its multiplication to its sum while it is in the
+    processor's cache, and the groups side by side. The groups do not depend on the number of
+    threads, so that the result does not either.
+
     Parameters
     ----------
     maps
@@ -172,8 +207,8 @@ class Measurement:
         What was measured. Shape ``(ky, kx)``.
     stopwatch
         Takes the time of the stages ``fft`` and ``consistency``.
-    threads
-        Threads of a Fourier transform.
+    executor
+        Runs the groups.
     """
 
     def __init__(
@@ -181,65 +216,98 @@ class Measurement:
         maps: NDArray[np.complex64],
         mask: NDArray[np.bool_],
         stopwatch: Stopwatch,
-        *,
-        threads: int,
+        executor: ThreadPoolExecutor,
     ) -> None:
-        self._stopwatch, self._threads = stopwatch, threads
+        self._stopwatch, self._executor = stopwatch, executor
+        self._groups = [range(n, min(n + GROUP, len(maps))) for n in range(0, len(maps), GROUP)]
         image_phase, self._kspace_phase = centring_phases((mask.shape[0], mask.shape[1]))
         with stopwatch.stage("consistency"):
             self._maps = maps * image_phase
             self._conjugate = self._maps.conj()
             self._mask = mask.astype(np.float32)
-            self._coils = np.empty_like(self._maps)
 
     def adjoint(self, kspace: NDArray[np.complex64]) -> NDArray[np.complex64]:
         """Return the image that measured samples give, zeros elsewhere."""
         with self._stopwatch.stage("consistency"):
-            np.multiply(kspace, self._kspace_phase.conj() * self._mask, out=self._coils)
-        return self._combined()
+            weight = self._kspace_phase.conj() * self._mask
+
+        def from_samples(coil: int, _: _Lap) -> NDArray[np.complex64]:
+            weighted: NDArray[np.complex64] = kspace[coil] * weight
+            return weighted
+
+        return self._summed(from_samples)
 
     def solved(
         self,
         right: NDArray[np.complex64],
-        start: NDArray[np.complex64],
+        start: NDArray[np.complex64] | None,
         eta: float,
         iterations: int,
     ) -> NDArray[np.complex64]:
-        """Solve ``(A^H A + eta) x = right`` by a few steps of conjugate gradients."""
-        image = start
-        residual = right - self._normal(image, eta)
+        """Solve ``(A^H A + eta) x = right`` by a few steps of conjugate gradients.
+
+        Parameters
+        ----------
+        right
+            Right side. Shape ``(rows, columns)``.
+        start
+            Where to begin; None begins at zero.
+        eta
+            Weight of the second term.
+        iterations
+            Number of steps.
+        """
+        image = np.zeros_like(right) if start is None else start
+        residual = right if start is None else right - self._normal(start, eta)
         direction, power = residual, _power(residual)
         for _ in range(iterations):
             applied = self._normal(direction, eta)
-            curvature = float(np.vdot(direction, applied).real)
-            length = np.float32(power / (curvature + TINY))
-            image = image + length * direction
-            residual = residual - length * applied
-            power, before = _power(residual), power
-            direction = residual + np.float32(power / (before + TINY)) * direction
+            with self._stopwatch.stage("consistency"):
+                curvature = float(np.vdot(direction, applied).real)
+                length = np.float32(power / (curvature + TINY))
+                image = image + length * direction
+                residual = residual - length * applied
+                power, before = _power(residual), power
+                direction = residual + np.float32(power / (before + TINY)) * direction
         return image
 
     def _normal(self, image: NDArray[np.complex64], eta: float) -> NDArray[np.complex64]:
         """Return ``(A^H A + eta) x``."""
-        with self._stopwatch.stage("consistency"):
-            np.multiply(self._maps, image, out=self._coils)
-        with self._stopwatch.stage("fft"):
-            self._coils = scipy.fft.fft2(
-                self._coils, axes=AXES, norm="ortho", overwrite_x=True, workers=self._threads
-            )
-        with self._stopwatch.stage("consistency"):
-            self._coils *= self._mask
-        return self._combined() + np.float32(eta) * image
 
-    def _combined(self) -> NDArray[np.complex64]:
-        """Return the k-space of all coils as one image."""
-        with self._stopwatch.stage("fft"):
-            self._coils = scipy.fft.ifft2(
-                self._coils, axes=AXES, norm="ortho", overwrite_x=True, workers=self._threads
-            )
-        with self._stopwatch.stage("consistency"):
-            image: NDArray[np.complex64] = np.einsum("cij,cij->ij", self._conjugate, self._coils)
-            return image
+        def from_image(coil: int, lap: _Lap) -> NDArray[np.complex64]:
+            seen = self._maps[coil] * image
+            lap.consistency()
+            kspace = scipy.fft.fft2(seen, norm="ortho", overwrite_x=True)
+            lap.fft()
+            kspace *= self._mask
+            measured: NDArray[np.complex64] = kspace
+            return measured
+
+        return self._summed(from_image) + np.float32(eta) * image
+
+    def _summed(
+        self, measured: Callable[[int, _Lap], NDArray[np.complex64]]
+    ) -> NDArray[np.complex64]:
+        """Return the k-space of all coils as one image, coil by coil."""
+
+        def of_group(coils: range) -> tuple[NDArray[np.complex64], _Lap]:
+            lap = _Lap()
+            total = np.zeros(self._mask.shape, dtype=np.complex64)
+            for coil in coils:
+                kspace = measured(coil, lap)
+                lap.consistency()
+                image = scipy.fft.ifft2(kspace, norm="ortho", overwrite_x=True)
+                lap.fft()
+                image *= self._conjugate[coil]
+                total += image
+            lap.consistency()
+            return total, lap
+
+        began = perf_counter()
+        parts = list(self._executor.map(of_group, self._groups))
+        total: NDArray[np.complex64] = np.sum([part for part, _ in parts], axis=0)
+        self._stopwatch.share(perf_counter() - began, [lap for _, lap in parts])
+        return total
 
 
 @lru_cache(maxsize=32)
