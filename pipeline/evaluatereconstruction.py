@@ -175,6 +175,7 @@ class Evaluation:
                 f"{r.measured_acceleration:7.2f}x  {r.psnr_db:9.2f}  {r.ssim:6.4f}  {r.nmse:7.5f}  "
                 f"{r.seconds:8.2f}"
             )
+        yield from self._means()
         if self.without_truth:
             yield f"{'file':{width}}  {'method':11}  measured  residual  time [s]  images"
         for w in self.without_truth:
@@ -184,6 +185,26 @@ class Evaluation:
             )
         yield from (f"left out: {name}: {why}" for name, why in self.skipped.items())
         yield from (f"not judged: {name}: {why}" for name, why in self.not_judged.items())
+
+    def _means(self) -> Iterator[str]:
+        """Yield means over files, for each pattern and acceleration, and for all."""
+        methods = list(dict.fromkeys(r.method for r in self.rows))
+        if not methods:
+            return
+        groups: dict[str, list[Row]] = {}
+        for r in self.rows:
+            for name in (r.pattern, f"{r.acceleration:g}x", "all"):
+                groups.setdefault(name, []).append(r)
+        yield ""
+        yield "means: PSNR [dB] / SSIM / time [s] of " + ", ".join(methods)
+        for name, rows in sorted(groups.items(), key=lambda item: len(item[1])):
+            shown = []
+            for method in methods:
+                own = [(r.psnr_db, r.ssim, r.seconds) for r in rows if r.method == method]
+                psnr_db, similarity, seconds = np.mean(own, axis=0)
+                shown.append(f"{psnr_db:.2f} / {similarity:.4f} / {seconds:.2f}")
+            yield f"{name:12}  " + "   ".join(shown)
+        yield ""
 
 
 _Answer = tuple[Reconstructed, float]
