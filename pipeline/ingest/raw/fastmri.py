@@ -31,6 +31,7 @@ from pipeline.ingest.raw.content import (
     silent_coils,
 )
 from pipeline.ingest.raw.hdf5 import dataset, n_values, opened
+from pipeline.ingest.raw.heap import text_of
 from pipeline.ingest.raw.mrdheader import Encoding, MrdHeader, parse_header
 from pipeline.ingest.raw.mrdidentity import dicom_header, uid_text
 from pipeline.mr.fourier import without_oversampling
@@ -147,10 +148,7 @@ def _layout(file: h5py.File, name: str, limits: Limits) -> Layout:
     xml = dataset(file, "ismrmrd_header", name)
     header = None
     if xml is not None:
-        content = xml[()]
-        header = parse_header(
-            content if isinstance(content, bytes) else str(content).encode(), name
-        )
+        header = parse_header(text_of(xml, name, limits), name)
     return Layout(shape=(shape[0], shape[1], shape[2], shape[3]), header=header)
 
 

@@ -21,14 +21,14 @@ from pipeline.errors import InconsistentSeries, NotApplicable, UnreadableFile
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.raw.content import RawContent, RawPart, RawShape, silent_coils
 from pipeline.ingest.raw.hdf5 import dataset, opened
+from pipeline.ingest.raw.heap import text_of
 from pipeline.ingest.raw.lines import Gridded, Line, LineGrid, put_on_grid
 from pipeline.ingest.raw.mrdacquisitions import (
     NO_IMAGE,
+    Acquisitions,
     Heads,
     Readouts,
     flagged,
-    read_heads,
-    read_samples,
 )
 from pipeline.ingest.raw.mrdheader import Encoding, MrdHeader, parse_header
 from pipeline.ingest.raw.mrdidentity import dicom_header, uid_text
@@ -138,12 +138,12 @@ def read_mrd(path: Path, name: str, part: str, limits: Limits) -> RawContent:
         If it is not Cartesian, echo-planar, or undersampled along partitions.
     """
     with opened(path, name) as file:
-        header, heads, data = _opened_headers(file, name, limits)
+        header, heads, acquisitions = _opened_headers(file, name, limits)
         selection = next((s for s in _selections(header, heads, name) if s.name == part), None)
         if selection is None:
             raise InconsistentSeries(f"{name}: the file has changed since it was checked")
-        readouts = read_samples(data, heads, selection.wanted, name)
-        noise = read_samples(data, heads, flagged(heads, "ACQ_IS_NOISE_MEASUREMENT"), name)
+        readouts = acquisitions.samples(selection.wanted)
+        noise = acquisitions.samples(flagged(heads, "ACQ_IS_NOISE_MEASUREMENT"))
     lines = _lines(selection, heads, readouts)
     gridded = put_on_grid(lines, _line_grid(selection, heads), name, limits)
     placed = place(selection.encoding, _first_heads(selection, heads), name)
@@ -152,17 +152,17 @@ def read_mrd(path: Path, name: str, part: str, limits: Limits) -> RawContent:
 
 def _opened_headers(
     file: h5py.File, name: str, limits: Limits
-) -> tuple[MrdHeader, Heads, h5py.Dataset]:
-    """Return the XML header, the acquisitions' headers, and where their samples are."""
+) -> tuple[MrdHeader, Heads, Acquisitions]:
+    """Return the XML header, the acquisitions' headers, and the acquisitions."""
     group = _group(file, name) or GROUP
     xml, data = dataset(file, f"{group}/xml", name), dataset(file, f"{group}/data", name)
     if xml is None or xml.size != 1:
         raise UnreadableFile(f"{name}: the MRD header ({group}/xml) is missing")
     if data is None:
         raise UnreadableFile(f"{name}: the MRD acquisitions ({group}/data) are missing")
-    content = xml[()] if xml.shape == () else xml[0]
-    header = parse_header(content if isinstance(content, bytes) else str(content).encode(), name)
-    return header, read_heads(data, name, limits), data
+    header = parse_header(text_of(xml, name, limits), name)
+    acquisitions = Acquisitions(data, name, limits)
+    return header, acquisitions.heads, acquisitions
 
 
 def _selections(header: MrdHeader, heads: Heads, name: str) -> list[Selection]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.errors import InconsistentSeries, UnreadableFile
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.raw.content import check_size
+from pipeline.ingest.raw.heap import StoredValues
 
 FLAGS = {
     "ACQ_IS_NOISE_MEASUREMENT": 19,
@@ -77,8 +78,8 @@ FIELDS = (
 Heads = NDArray[np.void]
 """Headers of acquisitions, with the fields of ``FIELDS``. Shape ``(acquisitions,)``."""
 
-CHUNK = 512
-"""Acquisitions that are read at a time."""
+VALUE = np.dtype("<f4")
+"""Type of the real and imaginary parts of samples."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,8 +93,17 @@ class Readouts:
     """Samples of each, without those to be discarded. Shape ``(coils, samples)``."""
 
 
-def read_heads(data: h5py.Dataset, name: str, limits: Limits) -> Heads:
-    """Read the headers of all acquisitions, and check what they promise.
+class Acquisitions:
+    """The acquisitions of a file.
+
+    Parameters
+    ----------
+    data
+        The dataset that holds them.
+    name
+        The file's name, for messages.
+    limits
+        What a file may hold.
 
     Raises
     ------
@@ -102,14 +112,52 @@ def read_heads(data: h5py.Dataset, name: str, limits: Limits) -> Heads:
     InconsistentSeries
         If there are none.
     """
-    head = _head_type(data, name)
-    if data.ndim != 1 or data.shape[0] == 0:
-        raise InconsistentSeries(f"{name}: holds no acquisition")
-    check_size(int(data.shape[0]) * head.itemsize // 8, name, limits)
-    heads = np.asarray(data.fields("head")[:])
-    n_samples = heads["number_of_samples"].astype(np.int64) * heads["active_channels"]
-    check_size(int(n_samples.sum()), name, limits)
-    return heads
+
+    def __init__(self, data: h5py.Dataset, name: str, limits: Limits) -> None:
+        kind, head_at, self._data_at = _layout(data, name)
+        if data.ndim != 1 or data.shape[0] == 0:
+            raise InconsistentSeries(f"{name}: holds no acquisition")
+        self._name = name
+        self._stored = StoredValues(data, name, limits)
+        self.heads: Heads = self._stored.field(kind, head_at)
+        n_samples = self.heads["number_of_samples"].astype(np.int64) * self.heads["active_channels"]
+        check_size(int(n_samples.sum()), name, limits)
+
+    def samples(self, wanted: NDArray[np.bool_]) -> Readouts:
+        """Read the samples of some acquisitions.
+
+        Parameters
+        ----------
+        wanted
+            Which to read. Shape ``(acquisitions,)``.
+
+        Raises
+        ------
+        UnreadableFile
+            If an acquisition holds another number of samples than its header says, or none.
+        """
+        indices = np.flatnonzero(wanted)
+        return Readouts(
+            indices=indices, samples=tuple(self._samples(int(index)) for index in indices)
+        )
+
+    def _samples(self, index: int) -> NDArray[np.complex64]:
+        """Return the samples of one acquisition."""
+        head, name = self.heads[index], self._name
+        n_coils, n_samples = int(head["active_channels"]), int(head["number_of_samples"])
+        n_values = int(self._stored.lengths(self._data_at)[index])
+        if n_values != 2 * n_coils * n_samples:
+            raise UnreadableFile(
+                f"{name}: acquisition {index} holds {n_values} values, its header says {n_coils} "
+                f"coils of {n_samples} complex samples"
+            )
+        values = self._stored.variable(index, self._data_at, VALUE.itemsize)
+        samples = np.frombuffer(values, dtype=np.complex64).reshape(n_coils, n_samples)
+        stop = n_samples - int(head["discard_post"])
+        kept = samples[:, int(head["discard_pre"]) : max(0, stop)]
+        if not kept.size:
+            raise UnreadableFile(f"{name}: acquisition {index} has no samples left after discards")
+        return kept
 
 
 def flagged(heads: Heads, *names: str) -> NDArray[np.bool_]:
@@ -126,64 +174,21 @@ def flagged(heads: Heads, *names: str) -> NDArray[np.bool_]:
     return np.asarray((heads["flags"].astype(np.uint64) & np.uint64(bits)) != 0)
 
 
-def read_samples(
-    data: h5py.Dataset, heads: Heads, wanted: NDArray[np.bool_], name: str
-) -> Readouts:
-    """Read the samples of some acquisitions.
+def _layout(data: h5py.Dataset, name: str) -> tuple[np.dtype[np.void], int, int]:
+    """Return the type of an acquisition's header, and where header and samples start.
 
-    Parameters
-    ----------
-    data
-        The acquisitions.
-    heads
-        Their headers.
-    wanted
-        Which to read. Shape ``(acquisitions,)``.
-    name
-        The file's name, for messages.
-
-    Raises
-    ------
-    UnreadableFile
-        If an acquisition holds another number of samples than its header says.
+    The header must have all fields, and samples must be single precision as they are stored.
     """
-    indices = np.flatnonzero(wanted)
-    found: list[NDArray[np.complex64]] = []
-    for start in range(0, heads.size, CHUNK):
-        chosen = indices[(indices >= start) & (indices < start + CHUNK)]
-        if chosen.size:
-            values = data.fields("data")[start : min(start + CHUNK, heads.size)]
-            found += [_samples(values[i - start], heads[i], int(i), name) for i in chosen]
-    return Readouts(indices=indices, samples=tuple(found))
-
-
-def _samples(
-    values: NDArray[np.float32], head: np.void, index: int, name: str
-) -> NDArray[np.complex64]:
-    """Return the samples of one acquisition."""
-    n_coils, n_samples = int(head["active_channels"]), int(head["number_of_samples"])
-    flat = np.asarray(values)
-    if flat.dtype != np.float32 or flat.size != 2 * n_coils * n_samples:
-        raise UnreadableFile(
-            f"{name}: acquisition {index} holds {flat.size} values, its header says {n_coils} "
-            f"coils of {n_samples} complex samples"
-        )
-    samples = np.ascontiguousarray(flat).view(np.complex64).reshape(n_coils, n_samples)
-    stop = n_samples - int(head["discard_post"])
-    kept = samples[:, int(head["discard_pre"]) : max(0, stop)]
-    if not kept.size:
-        raise UnreadableFile(f"{name}: acquisition {index} has no samples left after discards")
-    return kept
-
-
-def _head_type(data: h5py.Dataset, name: str) -> np.dtype[np.void]:
-    """Return the type of an acquisition's header, which must have all fields."""
     fields = data.dtype.fields or {}
-    head = fields["head"][0] if "head" in fields and "data" in fields else np.dtype(np.void)
+    head, head_at = fields["head"][:2] if "head" in fields else (np.dtype(np.void), 0)
     known = head.names or ()
     missing = [f for f in FIELDS if f not in known]
     if not missing:
         missing = [c for c in COUNTERS if c not in (head["idx"].names or ())]
-    if missing:
-        raise UnreadableFile(f"{name}: acquisitions lack {missing[0]}, not an MRD file")
-    return head
+    if missing or "data" not in fields:
+        what = missing[0] if missing else "data"
+        raise UnreadableFile(f"{name}: acquisitions lack {what}, not an MRD file")
+    samples, data_at = fields["data"][:2]
+    if h5py.check_vlen_dtype(samples) != VALUE:
+        raise UnreadableFile(f"{name}: acquisitions hold no samples in single precision")
+    return head, int(head_at), int(data_at)

@@ -425,6 +425,26 @@ def test_more_than_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> Non
         read_raw(path, path.name, Limits(max_pixel_bytes=40_000))
 
 
+def test_a_length_that_cannot_be_is_refused_before_it_is_allocated(tmp_path: Path) -> None:
+    path = Mrd().write(tmp_path / "raw.h5")
+    with h5py.File(path, "r") as file:
+        place = file["dataset/data"].id.get_chunk_info(5).byte_offset
+        kind = file["dataset/data"].id.get_type()
+        offset = kind.get_member_offset(kind.get_member_index(b"data"))
+        at = place + offset
+    content = bytearray(path.read_bytes())
+    content[at : at + 4] = b"\xff\xff\xff\x7f"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match=r"raw\.h5: acquisition 5 holds 2147483647 values"):
+        read_raw(path, path.name, Limits())
+    # The address of the heap, in the other bytes of the reference.
+    content[at : at + 4] = (2 * 4 * 48).to_bytes(4, "little")
+    content[at + 4 : at + 12] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match=r"HDF5 is damaged: values that are not in the file"):
+        read_raw(path, path.name, Limits())
+
+
 def test_data_in_other_files_links_and_foreign_filters_are_refused(tmp_path: Path) -> None:
     outside = tmp_path / "outside.h5"
     with h5py.File(outside, "w") as file:
