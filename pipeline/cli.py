@@ -21,7 +21,8 @@ import typer
 
 from pipeline import __version__
 from pipeline.config import Configuration, LedgerSettings, ModelSettings, read_configuration
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UnusableCall
+from pipeline.spread import separated, spreading
 
 SOME_INPUT_FAILED, UNUSABLE_CALL = 1, 2
 """Exit statuses."""
@@ -84,6 +85,23 @@ def run_command(
         list[str] | None,
         typer.Option("--analysis", metavar="NAME", help="Analysis; may be repeated. Default: all."),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="PATH",
+            exists=True,
+            help="DICOM series of the examination that raw data belong to.",
+        ),
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            metavar="KEYWORD=VALUE",
+            help="Attribute of raw data, such as PatientID or StudyInstanceUID; may be repeated.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     again: Annotated[
@@ -97,6 +115,7 @@ def run_command(
     Exit status: 0 all done, 1 some input failed, 2 unusable call.
     """
     from pipeline.console import Reporter, summary
+    from pipeline.ingest.reference import read_reference
     from pipeline.ledger.ledger import Ledger
     from pipeline.manifest import MANIFEST, serialised
     from pipeline.perform import open_analyses
@@ -105,7 +124,13 @@ def run_command(
     with _complaints():
         settings = _configuration(config, ledger_url=ledger_url, models=models)
         analyses = open_analyses(analysis or [], settings)
-        request = RunRequest(inputs=tuple(inputs), output=output, analyses=analyses, again=again)
+        request = RunRequest(
+            inputs=tuple(inputs),
+            output=output,
+            analyses=analyses,
+            again=again,
+            reference=read_reference(reference, state or []),
+        )
         reporter = Reporter()
         with Ledger.open(_ledger_place(settings)) as opened, reporter.shown():
             manifest = run(request, opened, reporter)
@@ -159,6 +184,78 @@ def evaluate_perfusion_command(
         raise typer.Exit(SOME_INPUT_FAILED)
 
 
+@evaluate.command(
+    "reconstruction", cls=spreading("--kspace", "--patterns", "--accelerations", "--against")
+)
+def evaluate_reconstruction_command(
+    *,
+    kspace: Annotated[
+        list[Path],
+        typer.Option("--kspace", metavar="FILE...", exists=True, help="Raw data, any format."),
+    ],
+    patterns: Annotated[
+        list[str] | None,
+        typer.Option("--patterns", metavar="NAME...", help="Patterns. Default: all."),
+    ] = None,
+    accelerations: Annotated[
+        list[str] | None,
+        typer.Option("--accelerations", metavar="R...", help="Default: 2, 4, 6, 8."),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            metavar="METHOD...",
+            help="zero-filled, varnet, bart, bart-tv. Default: the first two.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option("--output", metavar="DIR", help="For images of data without a truth."),
+    ] = Path("evaluation"),
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    models: ModelsOption = None,
+) -> None:
+    """Undersample fully sampled raw data and compare reconstructions with the truth.
+
+    Values of an option are separated by spaces or commas. Data that were measured undersampled have
+    no truth: their residual in k-space is printed, and the images are written side by side. Exit
+    status: 0 all judged, 1 some file could not be judged, 2 unusable call.
+    """
+    from pipeline.analyses.reconstruction.networks import open_networks
+    from pipeline.console import Reporter, printable
+    from pipeline.evaluatereconstruction import Task, evaluate_reconstruction
+    from pipeline.infer.bundle import find_bundle, load_bundle
+    from pipeline.manifest import finite_object, serialised
+
+    with _complaints():
+        settings = _configuration(config, models=models)
+        chosen: dict[str, object] = {
+            "patterns": separated(patterns or []),
+            "accelerations": tuple(_number(a) for a in separated(accelerations or [])),
+            "against": separated(against or []),
+        }
+        task = Task(
+            files=tuple(kspace),
+            output=output,
+            **{name: values for name, values in chosen.items() if values},  # type: ignore[arg-type]
+        )
+        search = [settings.models.path] if settings.models.path else []
+        bundle = load_bundle(find_bundle("reconstruction", search))
+        wanted = ("operator", *(["varnet"] if "varnet" in task.against else []))
+        networks = {method: open_networks(bundle, method) for method in wanted}
+        reporter = Reporter()
+        with reporter.shown():
+            found = evaluate_reconstruction(task, networks, reporter.counted)
+    if as_json:
+        typer.echo(serialised(finite_object(found.to_json())).rstrip())
+    else:
+        typer.echo("\n".join(printable(line) for line in found.table().splitlines()))
+    if found.not_judged:
+        raise typer.Exit(SOME_INPUT_FAILED)
+
+
 @app.command("demo-study")
 def demo_study_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
@@ -204,6 +301,20 @@ def _configuration(
     if models:
         settings = replace(settings, models=ModelSettings(path=models))
     return settings
+
+
+def _number(text: str) -> float:
+    """Return a number of the command line.
+
+    Raises
+    ------
+    UnusableCall
+        If it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise UnusableCall(f"{text!r} is not a number") from None
 
 
 def _ledger_place(settings: Configuration) -> str:

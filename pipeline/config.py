@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import TypeGuard, TypeVar, get_type_hints
 
 from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.errors import UnusableCall
 
 SEGMENTATION_TYPES = ("BINARY", "LABELMAP")
 """Values of Segmentation Type (0062,0001) that can be written."""
+
+MR_IMAGE_TYPES = ("CLASSIC", "ENHANCED")
+"""Forms of reconstructed MR images: an instance a frame, or one instance of all frames."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +29,12 @@ class OutputSettings:
     segmentation_types: tuple[str, ...] = ("BINARY",)
     """Segmentation Types (0062,0001): one DICOM object for each."""
 
+    mr_image_types: tuple[str, ...] = ("CLASSIC",)
+    """Forms of reconstructed MR images: ``CLASSIC``, ``ENHANCED`` or both."""
+
+    complex_nifti: bool = False
+    """Whether reconstructed images are also written with their phase, as complex NIfTI."""
+
     def __post_init__(self) -> None:
         """Check the values.
 
@@ -33,12 +43,15 @@ class OutputSettings:
         UnusableCall
             If a type is unknown or named twice.
         """
-        types = self.segmentation_types
-        if not types or len(set(types)) < len(types) or not set(types) <= set(SEGMENTATION_TYPES):
-            raise UnusableCall(
-                f"segmentation_types is {list(types)}, possible is one or more of "
-                f"{', '.join(SEGMENTATION_TYPES)}"
-            )
+        named = (
+            ("segmentation_types", self.segmentation_types, SEGMENTATION_TYPES),
+            ("mr_image_types", self.mr_image_types, MR_IMAGE_TYPES),
+        )
+        for name, types, possible in named:
+            if not types or len(set(types)) < len(types) or not set(types) <= set(possible):
+                raise UnusableCall(
+                    f"{name} is {list(types)}, possible is one or more of {', '.join(possible)}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +76,9 @@ class Configuration:
 
     perfusion: PerfusionSettings = field(default_factory=PerfusionSettings)
     """The perfusion analysis."""
+
+    reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
+    """The reconstruction analysis."""
 
     output: OutputSettings = field(default_factory=OutputSettings)
     """What is written."""
@@ -143,7 +159,9 @@ def _value(key: str, hint: object, value: object, folder: Path) -> object:
         return value
     if hint is float and type(value) in (int, float) and math.isfinite(float(str(value))):
         return float(str(value))
-    if hint == str | None and isinstance(value, str):
+    if hint is bool and type(value) is bool:
+        return value
+    if hint in (str, str | None) and isinstance(value, str):
         return value
     if hint == Path | None and isinstance(value, str):
         return folder / Path(value).expanduser()
@@ -160,6 +178,8 @@ def _is_texts(value: object) -> TypeGuard[list[str]]:
 _NEEDED: dict[object, str] = {
     int: "a whole number",
     float: "a number",
+    bool: "true or false",
+    str: "a text",
     str | None: "a text",
     Path | None: "a path",
     tuple[str, ...]: "a list of texts",

@@ -71,9 +71,7 @@ class Reporter:
             ]
         )
         if plan.inventory.ignored:
-            self.say(
-                f"ignored {len(plan.inventory.ignored)} files that are neither DICOM nor NIfTI"
-            )
+            self.say(f"ignored {len(plan.inventory.ignored)} files that are no input")
 
     def began(self, job: PlannedJob) -> None:
         """Hear that a job begins."""
@@ -162,12 +160,15 @@ def _headline(entry: JobEntry) -> str:
 def _findings(entry: JobEntry) -> Iterator[str]:
     """Yield the numbers of a result, a line a slice, and what a reader should know of it."""
     outcome = entry.outcome or {}
-    chosen = {s.get("slice_index"): s.get("chosen_member") for s in records(outcome, "uncertainty")}
+    chosen = {
+        s.get("slice_index"): f" ({s['chosen_member'] or 'no plausible member'})"
+        for s in records(outcome, "uncertainty")
+        if "chosen_member" in s
+    }
     lines: dict[str, list[str]] = {}
     for m in records(outcome, "measurements"):
         index = m.get("slice_index")
-        member = chosen.get(index) or "no plausible member"
-        where = "series" if index is None else f"slice {index} ({member})"
+        where = "series" if index is None else f"slice {index}{chosen.get(index, '')}"
         unit = "" if m["unit"] == "1" else f" {m['unit']}"
         lines.setdefault(where, []).append(f"{m['name']} {_number(m['value'])}{unit}")
     for where, numbers in lines.items():

@@ -281,7 +281,10 @@ def _load(path: Path) -> InputSeries:
     inventory = take_inventory([path])
     if not inventory.candidates:
         raise StudyRejected("; ".join(r.reason for r in inventory.refusals) or "not a NIfTI file")
-    return inventory.candidates[0].load()
+    series = inventory.candidates[0].load()
+    if not isinstance(series, InputSeries):
+        raise StudyRejected(f"{series.label}: raw data, images are judged")
+    return series
 
 
 def _chosen_segmentation(found: SliceAnalysis) -> NDArray[np.uint8]:

@@ -15,13 +15,17 @@ from pipeline import __version__
 from pipeline.analyses.perfusion.analysis import analyse, why_not
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.result import PerfusionResult
+from pipeline.analyses.reconstruction import analysis as reconstruction
+from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
+from pipeline.analyses.reconstruction.result import ReconstructionResult
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.perfusion import encode_perfusion, encoding_notes
-from pipeline.errors import UnusableCall
+from pipeline.encode.reconstruction import encode_reconstruction, why_no_dicom
+from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
 from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
 from pipeline.ingest.candidate import Candidate
-from pipeline.study import Artifact, InputSeries
+from pipeline.study import Artifact, InputSeries, RawSeries, Series
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +69,7 @@ class Analysis(Protocol):
         ...
 
     def perform(
-        self, series: InputSeries, job_id: UUID, folder: Path, progress: Callable[[float], None]
+        self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
     ) -> Performed:
         """Analyse a series and write the files into a folder.
 
@@ -81,6 +85,8 @@ class Perfusion:
     """The perfusion analysis. Its networks are opened when the first series needs them."""
 
     name = "perfusion"
+    bundle_key = "grid_size"
+    """Setting that tells its bundles from others."""
 
     def __init__(self, bundle: Bundle, configuration: Configuration) -> None:
         self.bundle = bundle
@@ -105,7 +111,7 @@ class Perfusion:
         return why_not(candidate.modality, candidate.n_beats)
 
     def perform(
-        self, series: InputSeries, job_id: UUID, folder: Path, progress: Callable[[float], None]
+        self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
     ) -> Performed:
         """Analyse a series and write the files into a folder.
 
@@ -113,7 +119,11 @@ class Perfusion:
         ------
         AnalysisFailed
             If no slice has a plausible myocardium.
+        NotApplicable
+            If the series is no image.
         """
+        if not isinstance(series, InputSeries):
+            raise NotApplicable(f"{series.label}: raw data, perfusion needs images")
         opening = perf_counter()
         pool = self.pool
         analysing = perf_counter()
@@ -136,7 +146,79 @@ class Perfusion:
         return Performed(artifacts=artifacts, outcome=_outcome(series, result), timings=timings)
 
 
-ANALYSES = (Perfusion.name,)
+class Reconstruction:
+    """The reconstruction analysis. Its networks are opened when the first raw data need them."""
+
+    name = "reconstruction"
+    bundle_key = "operator"
+    """Setting that tells its bundles from others."""
+
+    def __init__(self, bundle: Bundle, configuration: Configuration) -> None:
+        self.bundle = bundle
+        self._settings = configuration.reconstruction
+        self._output = configuration.output
+
+    @property
+    def configuration(self) -> Mapping[str, object]:
+        """All settings that the result depends on, as JSON values."""
+        return {
+            "reconstruction": self._settings.as_dict(),
+            "output": {
+                "mr_image_types": list(self._output.mr_image_types),
+                "complex_nifti": self._output.complex_nifti,
+            },
+        }
+
+    @cached_property
+    def networks(self) -> UnrolledNetworks | None:
+        """The networks of the method that is set; None for zero-filled images."""
+        if self._settings.method == "zero-filled":
+            return None
+        return open_networks(self.bundle, self._settings.method)
+
+    def why_not(self, candidate: Candidate) -> str | None:
+        """Return why a series is not one for this analysis, or None if it is."""
+        return reconstruction.why_not(candidate.modality)
+
+    def perform(
+        self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
+    ) -> Performed:
+        """Reconstruct raw data and write the files into a folder.
+
+        Raises
+        ------
+        NotApplicable
+            If the series is no raw data, or lacks what a reconstruction needs.
+        """
+        if not isinstance(series, RawSeries):
+            raise NotApplicable(f"{series.label}: images, reconstruction needs raw data")
+        opening = perf_counter()
+        networks = self.networks
+        analysing = perf_counter()
+        result = reconstruction.reconstruct(series.kspace, networks, self._settings, progress)
+        encoding = perf_counter()
+        context = EncodingContext(
+            job_id=job_id,
+            software_version=__version__,
+            bundle_name=self.bundle.name,
+            bundle_version=self.bundle.version,
+            bundle_digest=self.bundle.digest,
+            mr_image_types=self._output.mr_image_types,
+            complex_nifti=self._output.complex_nifti,
+        )
+        artifacts = encode_reconstruction(result, series, context, folder)
+        timings = {
+            "open_networks": analysing - opening,
+            **result.stage_seconds,
+            "encode": perf_counter() - encoding,
+        }
+        outcome = _reconstruction_outcome(series, result)
+        return Performed(artifacts=artifacts, outcome=outcome, timings=timings)
+
+
+_KINDS: tuple[type[Perfusion] | type[Reconstruction], ...] = (Perfusion, Reconstruction)
+
+ANALYSES = tuple(kind.name for kind in _KINDS)
 """Names of the analyses."""
 
 
@@ -146,7 +228,7 @@ def open_analyses(names: Sequence[str], configuration: Configuration) -> tuple[A
     Parameters
     ----------
     names
-        Names of the analyses; all of them if empty.
+        Names of the analyses; all that have a bundle if empty.
     configuration
         What the site sets.
 
@@ -155,13 +237,30 @@ def open_analyses(names: Sequence[str], configuration: Configuration) -> tuple[A
     UnusableCall
         If there is no analysis of a name.
     BundleRejected
-        If a bundle is missing or altered.
+        If a bundle is missing, altered, or that of another analysis.
     """
     for name in names:
         if name not in ANALYSES:
             raise UnusableCall(f"no analysis {name!r}; known are {', '.join(ANALYSES)}")
     search = [configuration.models.path] if configuration.models.path else []
-    return (Perfusion(load_bundle(find_bundle(Perfusion.name, search)), configuration),)
+    opened: list[Analysis] = []
+    missing: list[BundleRejected] = []
+    for kind in _KINDS:
+        if names and kind.name not in names:
+            continue
+        try:
+            place = find_bundle(kind.name, search)
+        except BundleRejected as reason:
+            missing.append(reason)
+            continue
+        bundle = load_bundle(place)
+        if kind.bundle_key in bundle.settings:
+            opened.append(kind(bundle, configuration))
+        else:
+            missing.append(BundleRejected(f"{place}: no bundle for {kind.name}"))
+    if missing and (names or not opened):
+        raise missing[0]
+    return tuple(opened)
 
 
 def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
@@ -170,4 +269,15 @@ def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
         "measurements": [asdict(m) for m in result.measurements],
         "uncertainty": [asdict(s) for s in result.slices],
         "notes": list(dict.fromkeys([*series.notes, *result.notes, *encoding_notes(series)])),
+    }
+
+
+def _reconstruction_outcome(series: RawSeries, result: ReconstructionResult) -> dict[str, object]:
+    """Return a reconstruction as JSON values, without its images."""
+    without_dicom = why_no_dicom(series)
+    told = [without_dicom] if without_dicom else []
+    return {
+        "measurements": [asdict(m) for m in result.measurements],
+        "uncertainty": [asdict(s) for s in result.slices],
+        "notes": list(dict.fromkeys([*series.notes, *result.notes, *told])),
     }

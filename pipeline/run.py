@@ -1,16 +1,20 @@
 """A run: from inputs to files, ledger rows and a manifest.
 
 Each series that fits an analysis is a job. What cannot be read, does not fit or fails is listed
-with its reason, and does not stop the rest.
+with its reason, and does not stop the rest. Images that a job reconstructs are then inputs
+themselves: a dynamic series goes from k-space to a segmentation in one run.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
+from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnusableCall
 from pipeline.ingest.inventory import take_inventory
+from pipeline.ingest.raw.reference import Reference
 from pipeline.job import Workplace, carry_out
 from pipeline.ledger.ledger import Ledger
 from pipeline.manifest import (
@@ -23,7 +27,7 @@ from pipeline.manifest import (
     serialised,
 )
 from pipeline.outputs import OutputFolder
-from pipeline.perform import Analysis
+from pipeline.perform import Analysis, Reconstruction
 from pipeline.plan import Plan, PlannedJob, plan_jobs
 
 
@@ -42,6 +46,9 @@ class RunRequest:
 
     again: bool = False
     """Whether to compute also what is done already."""
+
+    reference: Reference | None = None
+    """Whose raw data are and where they lie, as far as their files do not say."""
 
 
 class Listener(Protocol):
@@ -86,7 +93,9 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
             raise UnusableCall(f"{given}: no such file or folder")
     output = OutputFolder.open(request.output)
     read_manifest(output.root / MANIFEST)
-    inventory = take_inventory(request.inputs, progress=listener.reading)
+    inventory = take_inventory(
+        request.inputs, progress=listener.reading, reference=request.reference
+    )
     place = Workplace(
         output=output,
         ledger=ledger,
@@ -95,9 +104,10 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
     )
     plan = plan_jobs(inventory, request.analyses)
     listener.planned(plan)
+    jobs = tuple(_one_job(job, place, listener) for job in plan.jobs)
     manifest = Manifest(
         started_at=started_at,
-        jobs=tuple(_one_job(job, place, listener) for job in plan.jobs),
+        jobs=(*jobs, *_on_their_images(jobs, request, place, listener)),
         ended_at=clock(),
         ingest_seconds=place.ingest_seconds,
         refusals=inventory.refusals,
@@ -106,6 +116,26 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
     )
     _write(manifest, output)
     return manifest
+
+
+def _on_their_images(
+    jobs: Sequence[JobEntry], request: RunRequest, place: Workplace, listener: Listener
+) -> tuple[JobEntry, ...]:
+    """Do the jobs that fit the images that other jobs made, as if they had been given."""
+    others = tuple(a for a in request.analyses if a.name != Reconstruction.name)
+    folders = [
+        place.output.root / entry.folder
+        for entry in jobs
+        if entry.identity.analysis == Reconstruction.name and entry.failure is None
+    ]
+    made = [path for folder in folders if (path := reconstructed_images(folder)) is not None]
+    if not made or not others:
+        return ()
+    plan = plan_jobs(take_inventory(made), others)
+    if not plan.jobs:
+        return ()
+    listener.planned(replace(plan, not_fitting=()))
+    return tuple(_one_job(job, place, listener) for job in plan.jobs)
 
 
 def _one_job(job: PlannedJob, place: Workplace, listener: Listener) -> JobEntry:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from pipeline.imaging.volume import TimeSeries
+from pipeline.mr.kspace import KSpace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +58,42 @@ class InputSeries:
 
     notes: tuple[str, ...] = ()
     """What a reader should know: missed beats, frames split off, estimated times."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RawSeries:
+    """Raw data, loaded and checked: what a reconstruction works on."""
+
+    label: str
+    """How messages name it: the file's name, with the part of it where it has several."""
+
+    study_instance_uid: str | None
+    """Study Instance UID (0020,000D); None where neither the file, nor a reference, nor the call
+    states one."""
+
+    series_instance_uids: tuple[str, ...]
+    """Series Instance UIDs (0020,000E) of the reference series; none without one."""
+
+    kspace: KSpace
+    """The samples, with their place in the patient as far as it is known."""
+
+    frames: tuple[SourceFrame, ...]
+    """Instances of the reference series, which the images belong beside; empty without one."""
+
+    header: Dataset | None
+    """Patient, study, equipment and sequence, from a reference series, the call or the file: what
+    none of them states is not in it. None where nothing is known of a patient or a study: then no
+    DICOM is written. Never logged."""
+
+    input_digest: str
+    """SHA-256 over the digests of the input files, hexadecimal."""
+
+    notes: tuple[str, ...] = ()
+    """What a reader should know: averaged lines, lines left out, unknown places."""
+
+
+Series = InputSeries | RawSeries
+"""What a candidate is loaded as."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

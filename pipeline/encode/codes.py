@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from pipeline.identity import JOB_NAMESPACE, derived_uid
 
@@ -72,6 +73,19 @@ BLOOD_POOL = Structure(
 
 STRUCTURES = (MYOCARDIUM, BLOOD_POOL)
 """Structures in the order of the segmentation's values: 1, 2."""
+
+ZERO_FILLED = Code("zero-filled", PRIVATE_SCHEME, "Zero-filled reconstruction")
+"""Inverse Fourier transform of what was measured."""
+
+RECONSTRUCTION_NOISE = Code(
+    "noise-spread", PRIVATE_SCHEME, "Propagation of noise through a reconstruction"
+)
+"""How a map of intensity deviations is derived."""
+
+INTENSITY_DEVIATION = _concept(
+    "signal-deviation", PRIVATE_SCHEME, "Standard deviation of reconstructed intensity"
+)
+"""How far reconstructions of data perturbed within their noise lie apart."""
 
 UNCERTAINTY = _concept("uncertainty", PRIVATE_SCHEME, "Uncertainty of segmentation")
 """Standard deviation of a probability over overlapping patches."""

@@ -21,6 +21,9 @@ SERIES_NUMBERS = {
     "uncertainty_map": 3,
     "report": 4,
     "overview": 5,
+    "reconstruction": 6,
+    "reconstruction_enhanced": 7,
+    "reconstruction_uncertainty": 8,
 }
 """What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
 
@@ -52,8 +55,15 @@ class EncodingContext:
     bundle_digest: str
     """SHA-256 over its files, hexadecimal."""
 
-    segmentation_types: tuple[str, ...]
+    segmentation_types: tuple[str, ...] = ()
     """Segmentation Types (0062,0001) to write."""
+
+    mr_image_types: tuple[str, ...] = ()
+    """Forms of MR images to write: ``CLASSIC`` for an instance a frame, ``ENHANCED`` for one
+    instance of all frames."""
+
+    complex_nifti: bool = False
+    """Whether images are also written with their phase, as complex NIfTI."""
 
     @property
     def device_uid(self) -> str:

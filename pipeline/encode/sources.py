@@ -26,7 +26,7 @@ from pydicom.valuerep import PersonName
 from pipeline.encode.context import EncodingContext, is_date
 from pipeline.errors import ModelContractBroken
 from pipeline.imaging.volume import TimeSeries, Volume
-from pipeline.study import InputSeries, SourceFrame
+from pipeline.study import InputSeries, Series, SourceFrame
 
 REQUIRED = (
     "PatientID",
@@ -56,7 +56,7 @@ _IMAGE_GROUPS = frozenset({0x0028, 0x5200, 0x7FE0})
 _PLACE_TOLERANCE = 1e-3
 
 
-def source_header(series: InputSeries) -> Dataset:
+def source_header(series: Series) -> Dataset:
     """Return the header of a DICOM series with all that objects copy from it present.
 
     Attributes that a source must have and lacks are empty, as the standard allows; nothing is made
@@ -65,10 +65,10 @@ def source_header(series: InputSeries) -> Dataset:
     Raises
     ------
     ValueError
-        If the series is no DICOM series.
+        If nothing is known of its patient and study.
     """
     if series.header is None:
-        raise ValueError("a NIfTI series has no header")
+        raise ValueError("the series has no header")
     header = Dataset()
     for element in series.header:
         if element.tag.group not in _IMAGE_GROUPS and not element.tag.is_private:

@@ -4,7 +4,8 @@ A file's axes ``(i, j, k)`` become ``(column, row, slice)`` without resampling, 
 label's: two files with one affine have one layout. Only the slice axis is ever reversed, so that
 slices ascend along ``row cosines x column cosines``. Compressed files are byte-reproducible.
 
-Not handled: image pairs (.hdr/.img), vectors, colours and complex values; all are refused.
+Not handled: image pairs (.hdr/.img), vectors and colours; all are refused. Complex values are read
+and written in ``pipeline.imaging.complexnifti``.
 
 References
 ----------
@@ -107,7 +108,7 @@ def read_header(path: Path, *, max_bytes: int = MAX_IMAGE_BYTES) -> NiftiHeader:
     InconsistentSeries
         If its affine does not describe a regular grid.
     """
-    return _checked_header(_open(path), path.name, max_bytes)
+    return _checked_header(open_image(path), path.name, max_bytes)
 
 
 def read_time_series(path: Path, *, max_bytes: int = MAX_IMAGE_BYTES) -> TimeSeries:
@@ -120,7 +121,7 @@ def read_time_series(path: Path, *, max_bytes: int = MAX_IMAGE_BYTES) -> TimeSer
     InconsistentSeries
         As ``read_header``.
     """
-    image = _open(path)
+    image = open_image(path)
     header = _checked_header(image, path.name, max_bytes)
     array = _arranged(_values(image, path.name), header)
     n_beats, n_slices = header.shape[:2]
@@ -164,7 +165,7 @@ def read_labels(path: Path) -> NDArray[np.int16]:
     UnreadableFile, InconsistentSeries
         As ``read_time_series``.
     """
-    image = _open(path)
+    image = open_image(path)
     header = _checked_header(image, path.name, MAX_IMAGE_BYTES)
     labels = np.rint(_arranged(_values(image, path.name), header)).astype(np.int16)
     return labels if header.is_dynamic else labels[0]
@@ -173,7 +174,7 @@ def read_labels(path: Path) -> NDArray[np.int16]:
 def write_volume(volume: Volume, path: Path) -> None:
     """Write a volume; ``.nii.gz`` compresses it, with the same bytes every time."""
     image = _as_image(volume.array.transpose(2, 1, 0), volume.affine)
-    _write(image, path)
+    write_image(image, path)
 
 
 def write_time_series(series: TimeSeries, path: Path, step_s: float | None) -> None:
@@ -191,10 +192,10 @@ def write_time_series(series: TimeSeries, path: Path, step_s: float | None) -> N
     image = _as_image(series.array.transpose(3, 2, 1, 0), series.affine)
     image.header["pixdim"][4] = 0.0 if step_s is None else step_s
     image.header.set_xyzt_units("mm", "unknown" if step_s is None else "sec")
-    _write(image, path)
+    write_image(image, path)
 
 
-def _open(path: Path) -> nibabel.Nifti1Image:
+def open_image(path: Path) -> nibabel.Nifti1Image:
     """Read the header of a file."""
     try:
         image = nibabel.load(path)
@@ -218,7 +219,7 @@ def _checked_header(image: nibabel.Nifti1Image, name: str, max_bytes: int) -> Ni
     ras = np.asarray(image.affine, dtype=np.float64).copy()
     ras[:3] *= MM_PER_UNIT.get(units[0], 1.0)
     axes, columns = _axis_roles(shape, ras)
-    affine, slices_reversed = _lps_affine(ras[:, columns], shape[axes[1]], name)
+    affine, slices_reversed = lps_affine(ras[:, columns], shape[axes[1]], name)
     return NiftiHeader(
         shape=(shape[axes[0]], shape[axes[1]], shape[axes[2]], shape[axes[3]]),
         axes=axes,
@@ -226,7 +227,7 @@ def _checked_header(image: nibabel.Nifti1Image, name: str, max_bytes: int) -> Ni
         time_first=axes[0] == 0,
         slices_reversed=slices_reversed,
         affine=affine,
-        step_s=None if axes[0] == 0 else _step_s(image, units[1]),
+        step_s=None if axes[0] == 0 else time_step_s(image, units[1]),
     )
 
 
@@ -266,7 +267,7 @@ def _axis_roles(
     return (3, 2, 1, 0), [2, 1, 0, 3]
 
 
-def _lps_affine(
+def lps_affine(
     ras: NDArray[np.float64], n_slices: int, name: str
 ) -> tuple[NDArray[np.float64], bool]:
     """Return the affine in LPS+ with slices ascending, and whether they were reversed for that.
@@ -295,7 +296,7 @@ def _lps_affine(
     return affine, True
 
 
-def _step_s(image: nibabel.Nifti1Image, unit: str) -> float | None:
+def time_step_s(image: nibabel.Nifti1Image, unit: str) -> float | None:
     """Return the time step [s], or None where the header's says nothing."""
     step = float(image.header["pixdim"][4])
     if step == PLACEHOLDER_STEP or unit not in SECONDS_PER_UNIT:
@@ -337,7 +338,7 @@ def _as_image(array: NDArray[np.generic], affine: NDArray[np.float64]) -> nibabe
     return image
 
 
-def _write(image: nibabel.Nifti1Image, path: Path) -> None:
+def write_image(image: nibabel.Nifti1Image, path: Path) -> None:
     """Write an image; the gzip header holds neither a name nor a time."""
     content = image.to_bytes()
     if path.name.lower().endswith(".gz"):

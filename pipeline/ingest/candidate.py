@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline.study import InputSeries
+from pipeline.study import Series
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,19 +31,19 @@ class Candidate:
     """A series that was found sound; its pixels are still on disk."""
 
     label: str
-    """The Series Instance UID, or the file's name for NIfTI."""
+    """The Series Instance UID, or the file's name for NIfTI and raw data."""
 
     study_instance_uid: str | None
-    """Study Instance UID (0020,000D); None for NIfTI."""
+    """Study Instance UID (0020,000D); None for NIfTI, and for raw data where none is stated."""
 
     series_instance_uids: tuple[str, ...]
-    """Series Instance UIDs (0020,000E), in the order of the slices; none for NIfTI."""
+    """Series Instance UIDs (0020,000E), in the order of the slices; none for NIfTI and raw data."""
 
     modality: str
-    """Modality (0008,0060), or ``NIFTI``."""
+    """Modality (0008,0060), ``NIFTI``, or ``KSPACE`` for raw data."""
 
     sop_class_uid: str | None
-    """SOP Class UID (0008,0016); None for NIfTI."""
+    """SOP Class UID (0008,0016); None for NIfTI and raw data."""
 
     n_instances: int
     """Instances; 1 for NIfTI."""
@@ -66,10 +66,10 @@ class Candidate:
     notes: tuple[str, ...]
     """What a reader should know: missed beats, frames split off, estimated times."""
 
-    read: Callable[[], InputSeries] = field(repr=False, compare=False)
+    read: Callable[[], Series] = field(repr=False, compare=False)
     """How to load it."""
 
-    def load(self) -> InputSeries:
+    def load(self) -> Series:
         """Read the pixels.
 
         Raises
@@ -79,6 +79,7 @@ class Candidate:
         UnreadableFile
             If pixel data is damaged, or a file has changed since the inventory.
         InconsistentSeries
-            If a NIfTI file has changed its grid since the inventory.
+            If a NIfTI file has changed its grid since the inventory, or raw data contradict
+            themselves.
         """
         return self.read()

@@ -16,6 +16,9 @@ from pipeline.ingest.dicomfile import BrokenDicomFile, looks_like_dicom, read_di
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.instances import MR_IMAGES, frames_of, identify
 from pipeline.ingest.limits import Limits
+from pipeline.ingest.raw.candidates import raw_candidates
+from pipeline.ingest.raw.files import belongs_to_raw, check_not_alone, raw_format
+from pipeline.ingest.raw.reference import Reference
 from pipeline.quiet import quietly
 from pipeline.study import InputSeries
 
@@ -47,17 +50,35 @@ class Intake:
     nifti: list[Candidate] = field(default_factory=list)
     """NIfTI files."""
 
+    raw: list[Candidate] = field(default_factory=list)
+    """Raw data."""
+
     refusals: list[Refusal] = field(default_factory=list)
     """Files that are not what they claim to be."""
 
     ignored: list[str] = field(default_factory=list)
-    """Files that are neither DICOM nor NIfTI, and do not claim to be."""
+    """Files that are neither DICOM nor NIfTI nor raw data, and do not claim to be."""
 
 
 def take_in(
-    collection: Collection, limits: Limits, progress: Callable[[int, int], None] | None
+    collection: Collection,
+    limits: Limits,
+    progress: Callable[[int, int], None] | None,
+    reference: Reference | None = None,
 ) -> Intake:
-    """Read the headers of all files; no file can stop the next one."""
+    """Read the headers of all files; no file can stop the next one.
+
+    Parameters
+    ----------
+    collection
+        The files.
+    limits
+        What a file may ask for.
+    progress
+        Called with the number of files that were read, and the number of all files.
+    reference
+        Whose raw data are and where they lie, as far as their files do not say.
+    """
     intake = Intake()
     for lost in collection.missing:
         intake.refusals.append(file_refusal(lost.name, lost.reason))
@@ -66,7 +87,7 @@ def take_in(
             progress(index, len(collection.files))
         try:
             with quietly():
-                _take(file, limits, intake)
+                _take(file, limits, intake, reference)
         except BrokenDicomFile as error:
             intake.refusals.append(
                 Refusal(
@@ -94,16 +115,31 @@ def file_refusal(name: str, reason: str) -> Refusal:
     )
 
 
-def _take(file: FoundFile, limits: Limits, intake: Intake) -> None:
+def _take(file: FoundFile, limits: Limits, intake: Intake, reference: Reference | None) -> None:
     """Read one file and put it on its pile."""
-    if is_nifti_name(file.path):
+    kind = raw_format(file.path, file.name)
+    if kind is None and file.was_named and belongs_to_raw(file.path):
+        values = file.path.with_suffix(".cfl")
+        file = FoundFile(path=values, name=values.name, was_named=True)
+        kind = raw_format(file.path, file.name)
+    if kind is not None:
+        intake.raw += raw_candidates(file, kind, limits, reference)
+    elif is_nifti_name(file.path):
         intake.nifti.append(_nifti_candidate(file, limits))
     elif looks_like_dicom(file.path):
         _take_dicom(file, limits, intake)
-    elif file.was_named:
-        raise UnreadableFile(f"{file.name}: neither DICOM nor NIfTI")
     else:
-        intake.ignored.append(file.name)
+        _take_other(file, intake)
+
+
+def _take_other(file: FoundFile, intake: Intake) -> None:
+    """Ignore what is no input, unless it was named as one."""
+    if belongs_to_raw(file.path):
+        return
+    check_not_alone(file.path, file.name)
+    if file.was_named:
+        raise UnreadableFile(f"{file.name}: neither DICOM nor NIfTI nor raw data")
+    intake.ignored.append(file.name)
 
 
 def _take_dicom(file: FoundFile, limits: Limits, intake: Intake) -> None:

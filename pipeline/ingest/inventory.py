@@ -21,6 +21,7 @@ from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.intake import BrokenInstance, Intake, file_refusal, take_in
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.pixels import load_series
+from pipeline.ingest.raw.reference import Reference
 from pipeline.ingest.series import Assembly, assemble, join_slices
 from pipeline.study import InputSeries
 
@@ -34,13 +35,13 @@ class Inventory:
     """What the inputs hold."""
 
     candidates: tuple[Candidate, ...]
-    """Sound series: MR images first, then NIfTI files, then everything else."""
+    """Sound series: MR images first, then NIfTI files, raw data, then everything else."""
 
     refusals: tuple[Refusal, ...]
     """Files and series that cannot be processed, each with its reason."""
 
     ignored: tuple[str, ...]
-    """Files that are neither DICOM nor NIfTI and do not claim to be."""
+    """Files that are neither DICOM nor NIfTI nor raw data and do not claim to be."""
 
 
 def take_inventory(
@@ -48,6 +49,7 @@ def take_inventory(
     *,
     limits: Limits = DEFAULT_LIMITS,
     progress: Callable[[int, int], None] | None = None,
+    reference: Reference | None = None,
 ) -> Inventory:
     """List the series of files, folders or a DICOMDIR.
 
@@ -59,6 +61,8 @@ def take_inventory(
         What a file may ask for.
     progress
         Called with the number of files that were read, and the number of all files.
+    reference
+        Whose raw data are and where they lie, as far as their files do not say.
 
     Raises
     ------
@@ -66,12 +70,12 @@ def take_inventory(
         If an input does not exist.
     """
     collection = collect(inputs, limits)
-    intake = take_in(collection, limits, progress)
+    intake = take_in(collection, limits, progress, reference)
     assemblies, refusals = _assembled(intake, limits)
     others, other_refusals = _others(intake.others)
     candidates = [_candidate(assembly) for assembly in join_slices(assemblies, limits)]
     return Inventory(
-        candidates=(*candidates, *intake.nifti, *others),
+        candidates=(*candidates, *intake.nifti, *intake.raw, *others),
         refusals=(
             *intake.refusals,
             *refusals,
@@ -183,7 +187,7 @@ def _not_an_mr_image(sop_class_uid: str) -> InputSeries:
 def _without_images(
     inputs: Sequence[Path], collection: Collection, intake: Intake
 ) -> list[Refusal]:
-    """Refuse the folders that were given and hold neither DICOM nor NIfTI."""
+    """Refuse the folders that were given and hold no image and no raw data."""
     refusals = []
     for folder in (given for given in inputs if given.is_dir()):
         root = folder.resolve()

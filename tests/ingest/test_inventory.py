@@ -34,7 +34,7 @@ def test_junk_that_was_named_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("nothing")
     (refusal,) = take_inventory([path]).refusals
-    assert refusal.reason == "notes.txt: neither DICOM nor NIfTI"
+    assert refusal.reason == "notes.txt: neither DICOM nor NIfTI nor raw data"
 
 
 def test_a_file_reached_twice_is_taken_once(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Reconstruction of undersampled multi-coil Cartesian k-space."""

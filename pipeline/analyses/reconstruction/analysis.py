@@ -1,0 +1,261 @@
+"""The reconstruction analysis: from raw data to images, their uncertainty and their residual."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.analyses.reconstruction.networks import UnrolledNetworks
+from pipeline.analyses.reconstruction.result import ReconstructionResult, SliceQuality
+from pipeline.analyses.reconstruction.settings import ReconstructionSettings
+from pipeline.analyses.reconstruction.slices import (
+    RawSlice,
+    raw_slice,
+    reconstruct_slice,
+    residual,
+    zero_filled,
+)
+from pipeline.analyses.reconstruction.uncertainty import deviation, estimated_noise, perturbed
+from pipeline.analyses.reconstruction.unroll import Stopwatch
+from pipeline.errors import NotApplicable
+from pipeline.mr.coils import SMALLEST_CALIBRATION
+from pipeline.mr.fourier import crop
+from pipeline.mr.kspace import KSpace
+from pipeline.study import Measurement
+
+MODALITIES = ("KSPACE",)
+"""What raw data comes as."""
+
+ALGORITHMS = {
+    "operator": "unrolled U-shaped DISCO neural operator with soft data consistency",
+    "varnet": "unrolled convolutional variational network with soft data consistency",
+    "zero-filled": "zero-filled inverse Fourier transform, root sum of squares over coils",
+}
+"""What made an image, for a derivation description."""
+
+SIGNAL = 0.1
+"""Pixels above this share of the 99th percentile count as signal."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Image:
+    """One slice of one frame, reconstructed."""
+
+    image: NDArray[np.complex64]
+    uncertainty: NDArray[np.float32] | None
+    zero_filled: NDArray[np.float32]
+    residual: float
+    zero_filled_residual: float
+    raw: RawSlice
+
+
+def why_not(modality: str) -> str | None:
+    """Return why a series is not one for this analysis, or None if it is.
+
+    Parameters
+    ----------
+    modality
+        Modality (0008,0060), or ``KSPACE`` for raw data.
+    """
+    if modality not in MODALITIES:
+        return f"modality is {modality}, reconstruction needs raw data"
+    return None
+
+
+def reconstruct(
+    kspace: KSpace,
+    networks: UnrolledNetworks | None,
+    settings: ReconstructionSettings,
+    progress: Callable[[float], None] = lambda _: None,
+) -> ReconstructionResult:
+    """Reconstruct raw data.
+
+    Parameters
+    ----------
+    kspace
+        The raw data.
+    networks
+        The model of ``settings.method``; None for zero-filled images.
+    settings
+        What the site has set.
+    progress
+        Called with the share of the work that is done, 0 to 1.
+
+    Raises
+    ------
+    NotApplicable
+        If a slice has no fully sampled centre or no signal in it, or the matrix is too small.
+    ModelContractBroken
+        If a network gives a value that is not finite.
+    """
+    stopwatch = Stopwatch()
+    found: list[list[_Image]] = []
+    n_all = kspace.n_frames * kspace.n_slices
+    for frame in range(kspace.n_frames):
+        found.append([])
+        for index in range(kspace.n_slices):
+            raw = _slice_of(kspace, frame, index, needs_centre=networks is not None)
+            found[-1].append(_one_image(raw, networks, settings, (kspace.noise_sigma, stopwatch)))
+            progress((frame * kspace.n_slices + index + 1) / n_all)
+    return _assembled(kspace, found, settings, stopwatch)
+
+
+def _slice_of(kspace: KSpace, frame: int, index: int, *, needs_centre: bool) -> RawSlice:
+    """Return the samples of a slice of a frame."""
+    raw = raw_slice(
+        kspace.array[frame, index],
+        np.ascontiguousarray(kspace.mask[frame, index]),
+        kspace.pixel_spacing_mm,
+    )
+    rows, columns = raw.calibration.shape
+    if needs_centre and min(rows, columns) < SMALLEST_CALIBRATION:
+        raise NotApplicable(
+            f"frame {frame}, slice {index}: the fully sampled centre of k-space has {rows} x "
+            f"{columns} samples, coil sensitivities need at least {SMALLEST_CALIBRATION} x "
+            f"{SMALLEST_CALIBRATION}; the method zero-filled needs none"
+        )
+    return raw
+
+
+def _one_image(
+    raw: RawSlice,
+    networks: UnrolledNetworks | None,
+    settings: ReconstructionSettings,
+    noise_and_time: tuple[float | None, Stopwatch],
+) -> _Image:
+    """Reconstruct one slice of one frame, with its uncertainty."""
+    noise_sigma, stopwatch = noise_and_time
+    # Where all samples were measured there is nothing for a network to fill in.
+    used = None if raw.mask.all() else networks
+    hard = settings.hard_data_consistency
+    plain = zero_filled(raw, stopwatch)
+    found = reconstruct_slice(raw, used, stopwatch, hard_data_consistency=hard)
+    spread = None
+    if settings.uncertainty_draws:
+        draws = Stopwatch()
+        with stopwatch.stage("uncertainty"):
+            sigma = estimated_noise(raw) if noise_sigma is None else noise_sigma
+            spread = deviation(
+                [
+                    np.abs(
+                        reconstruct_slice(
+                            perturbed(raw, sigma, np.random.default_rng(draw)),
+                            used,
+                            draws,
+                            hard_data_consistency=hard,
+                        ).image
+                    )
+                    for draw in range(settings.uncertainty_draws)
+                ]
+            )
+    with stopwatch.stage("residual"):
+        return _Image(
+            image=found.image,
+            uncertainty=spread,
+            zero_filled=np.abs(plain.image),
+            residual=residual(raw, found),
+            zero_filled_residual=residual(raw, plain),
+            raw=raw,
+        )
+
+
+def _assembled(
+    kspace: KSpace,
+    found: Sequence[Sequence[_Image]],
+    settings: ReconstructionSettings,
+    stopwatch: Stopwatch,
+) -> ReconstructionResult:
+    """Put frames and slices together on the grid of the image."""
+    image = _stacked([[i.image for i in frame] for frame in found], kspace)
+    plain = _stacked([[i.zero_filled for i in frame] for frame in found], kspace)
+    spread = None
+    if settings.uncertainty_draws:
+        maps = [[i.uncertainty for i in frame if i.uncertainty is not None] for frame in found]
+        spread = _stacked(maps, kspace).astype(np.float32, copy=False)
+    slices = tuple(
+        _quality(index, [frame[index] for frame in found], image[:, index], spread)
+        for index in range(kspace.n_slices)
+    )
+    return ReconstructionResult(
+        image=image.astype(np.complex64, copy=False),
+        uncertainty=spread,
+        zero_filled=plain.astype(np.float32, copy=False),
+        method=settings.method,
+        algorithm=ALGORITHMS[settings.method],
+        hard_data_consistency=settings.hard_data_consistency,
+        acceleration=kspace.acceleration,
+        slices=slices,
+        measurements=tuple(_measurements(kspace, slices)),
+        notes=tuple(_notes(kspace, settings, found)),
+        stage_seconds=stopwatch.seconds,
+    )
+
+
+def _stacked(
+    images: Sequence[Sequence[NDArray[np.generic]]], kspace: KSpace
+) -> NDArray[np.generic]:
+    """Return images as one array, cropped to the image. Shape ``(frames, slices, ...)``."""
+    whole = np.stack([np.stack(list(frame)) for frame in images])
+    return np.ascontiguousarray(crop(whole, kspace.image_shape))
+
+
+def _quality(
+    index: int,
+    images: Sequence[_Image],
+    shown: NDArray[np.generic],
+    spread: NDArray[np.float32] | None,
+) -> SliceQuality:
+    """Return how one slice came out over its frames."""
+    relative = None
+    if spread is not None:
+        magnitude = np.abs(shown)
+        signal = magnitude > SIGNAL * np.percentile(magnitude, 99)
+        if signal.any():
+            relative = float(spread[:, index][signal].mean() / magnitude[signal].mean())
+    masks = [i.raw.mask for i in images]
+    return SliceQuality(
+        slice_index=index,
+        kspace_residual=float(np.mean([i.residual for i in images])),
+        zero_filled_residual=float(np.mean([i.zero_filled_residual for i in images])),
+        measured_acceleration=sum(m.size for m in masks)
+        / sum(int(np.count_nonzero(m)) for m in masks),
+        calibration=images[0].raw.calibration.shape,
+        mean_relative_uncertainty=relative,
+    )
+
+
+def _measurements(kspace: KSpace, slices: Sequence[SliceQuality]) -> Iterator[Measurement]:
+    """Yield the numbers of the manifest."""
+    yield Measurement(name="acceleration", value=kspace.acceleration, unit="1")
+    for quality in slices:
+        named = {
+            "kspace_residual": quality.kspace_residual,
+            "zero_filled_kspace_residual": quality.zero_filled_residual,
+            "mean_relative_uncertainty": quality.mean_relative_uncertainty,
+        }
+        for name, value in named.items():
+            if value is not None:
+                yield Measurement(name=name, value=value, unit="1", slice_index=quality.slice_index)
+
+
+def _notes(
+    kspace: KSpace, settings: ReconstructionSettings, found: Sequence[Sequence[_Image]]
+) -> Iterator[str]:
+    """Yield what a reader should know."""
+    if kspace.pixel_spacing_mm is None:
+        yield "the source gives no field of view: pixels are taken to be square"
+    if kspace.mask.all() and settings.method != "zero-filled":
+        yield "fully sampled: the images are the inverse Fourier transform, no network was used"
+    if kspace.noise_sigma is None and settings.uncertainty_draws:
+        yield "noise was not measured: the uncertainty's is estimated from the edge of k-space"
+    smallest = min(min(i.raw.calibration.shape) for frame in found for i in frame)
+    if smallest < FEW_CENTRE_LINES and not kspace.mask.all():
+        yield (
+            f"the fully sampled centre is only {smallest} samples wide: coil sensitivities are "
+            "uncertain"
+        )
+
+
+FEW_CENTRE_LINES = 8
+"""A narrower centre carries a note: networks were trained with more."""

@@ -1,0 +1,112 @@
+"""Raw data as candidates of an inventory."""
+
+from functools import partial
+
+from pipeline.errors import InconsistentSeries, UnreadableFile
+from pipeline.identity import digest_bytes, digest_file, digest_set
+from pipeline.ingest.candidate import Candidate
+from pipeline.ingest.collect import FoundFile
+from pipeline.ingest.limits import Limits
+from pipeline.ingest.raw.content import RawPart
+from pipeline.ingest.raw.files import BART, RawFormat
+from pipeline.ingest.raw.reference import Reference, merged_header, placed_by
+from pipeline.study import RawSeries
+
+MODALITY = "KSPACE"
+"""What raw data have for a modality in an inventory."""
+
+
+def raw_candidates(
+    file: FoundFile, kind: RawFormat, limits: Limits, reference: Reference | None
+) -> list[Candidate]:
+    """Return the parts of a file of raw data; no samples are read.
+
+    Parameters
+    ----------
+    file
+        The file.
+    kind
+        Its format.
+    limits
+        What it may hold.
+    reference
+        Whose it is and where it lies, as far as the file does not say.
+
+    Raises
+    ------
+    UnreadableFile, InconsistentSeries, NotApplicable
+        If its headers show that it cannot be read.
+    """
+    if file.path.stat().st_size > limits.max_file_bytes:
+        raise UnreadableFile(f"{file.name}: larger than the limit of {limits.max_file_bytes} bytes")
+    sha256 = _digest(file, kind)
+    parts = kind.parts(file.path, file.name, limits)
+    return [_candidate((file, kind, sha256), part, limits, reference) for part in parts]
+
+
+def _candidate(
+    source: tuple[FoundFile, RawFormat, str],
+    part: RawPart,
+    limits: Limits,
+    reference: Reference | None,
+) -> Candidate:
+    """Return a part of a file as a candidate."""
+    file, kind, sha256 = source
+    label = f"{file.name} ({part.name})" if part.name else file.name
+    digests = [sha256, *([digest_bytes(part.name.encode())] if part.name else [])]
+    if reference is not None:
+        digests.append(reference.digest)
+    study = reference.header.get("StudyInstanceUID") if reference is not None else None
+    study = str(study) if study else part.study_instance_uid
+    digest = digest_set(digests)
+    return Candidate(
+        label=label,
+        study_instance_uid=study,
+        series_instance_uids=reference.series_instance_uids if reference else (),
+        modality=MODALITY,
+        sop_class_uid=None,
+        n_instances=1,
+        n_beats=part.shape.n_frames,
+        n_slices=part.shape.n_slices,
+        rows=part.shape.rows,
+        columns=part.shape.columns,
+        input_digest=digest,
+        notes=(f"{kind.name}, {part.shape.n_coils} coils",),
+        read=partial(_load, source, (label, part, digest, study), limits, reference),
+    )
+
+
+def _load(
+    source: tuple[FoundFile, RawFormat, str],
+    what: tuple[str, RawPart, str, str | None],
+    limits: Limits,
+    reference: Reference | None,
+) -> RawSeries:
+    """Read a part of a file that has not changed since the inventory."""
+    (file, kind, sha256), (label, part, digest, study) = source, what
+    try:
+        changed = _digest(file, kind) != sha256
+    except OSError as error:
+        raise UnreadableFile(f"{file.name}: cannot be read again") from error
+    if changed:
+        raise InconsistentSeries(f"{file.name}: the file has changed since it was checked")
+    content = kind.read(file.path, file.name, part.name, limits)
+    return RawSeries(
+        label=label,
+        study_instance_uid=study,
+        series_instance_uids=reference.series_instance_uids if reference else (),
+        kspace=placed_by(content.kspace, reference, label),
+        frames=reference.frames if reference else (),
+        header=merged_header(content, reference),
+        input_digest=digest,
+        notes=content.notes,
+    )
+
+
+def _digest(file: FoundFile, kind: RawFormat) -> str:
+    """Return the digest of a file; of both files for BART."""
+    digest = digest_file(file.path)
+    header = file.path.with_suffix(".hdr")
+    if kind is BART and header.is_file():
+        return digest_set([digest, digest_file(header)])
+    return digest
