@@ -26,8 +26,8 @@ from pipeline.mr.fourier import crop, fft2c, ifft2c
 from pipeline.mr.patterns import PATTERNS, draw_pattern
 
 SHAPES = (
-    *((128, 128), (144, 144), (160, 160), (160, 128), (144, 176), (151, 133), (176, 176)),
-    *((192, 160), (176, 208), (192, 192), (208, 208), (224, 192)),
+    *((128, 128), (144, 144), (160, 128), (133, 151), (144, 176), (160, 160), (160, 160)),
+    *((176, 160), (208, 208)),
 )
 """Matrices of training: few, so that masks are drawn once and kept."""
 
@@ -37,13 +37,13 @@ ACCELERATIONS = (2.0, 4.0, 6.0, 8.0)
 GENERATED_SHARE = 0.4
 """Share of images of generated anatomy."""
 
-N_COILS = (4, 6, 8, 8, 10, 12)
+N_COILS = (4, 6, 6, 8, 10)
 """Numbers of coils in training."""
 
 LOOP_SHARE = 0.6
 """Share of images whose coils are loops; those of the others are bells."""
 
-N_MASKS = 3
+N_MASKS = 2
 """Masks of each pattern, acceleration and matrix; they are mirrored at random."""
 
 MODEL = ModelSettings(image_radius=0.01, coarse_radius=0.025, kspace_radius=2.2, coarse_side=64)

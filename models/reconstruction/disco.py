@@ -27,7 +27,7 @@ class Disco(nn.Module):
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_out, n_in, N_BASIS) * (2 / n_in) ** 0.5)
+        self.weight = nn.Parameter(torch.randn(n_out, n_in, N_BASIS) * (2 / (9 * n_in)) ** 0.5)
 
     def forward(self, image: Tensor, basis: Tensor) -> Tensor:
         """Convolve, zero outside.

@@ -5,7 +5,7 @@
     python -m models.reconstruction.train operator --size large --steps 400000
 
 Both kinds see the same samples in the same order, from the volumes of Debian's mricron-data. A
-run writes ``models/reconstruction/runs/<kind>.pt`` (every 250 steps; a run that is started again
+run writes ``models/reconstruction/runs/<kind>.pt`` (every 100 steps; a run that is started again
 goes on from there) and ``models/reconstruction/runs/<kind>.csv``: loss, and PSNR and SSIM on data
 that no step sees. ``python -m models.reconstruction.export`` makes the bundle.
 
@@ -40,13 +40,13 @@ from pipeline.mr.quality import psnr, ssim
 RUNS = Path(__file__).parent / "runs"
 """Where runs keep their checkpoints and curves."""
 
-EVERY = 250
+EVERY = 100
 """Steps between checkpoints."""
 
-MASKS_AN_IMAGE = 2
+MASKS_AN_IMAGE = 3
 """Steps that use one simulated image, each with a mask of its own."""
 
-N_VALIDATION = 16
+N_VALIDATION = 8
 """Samples that PSNR and SSIM are logged on."""
 
 EMA_DECAY = 0.995
@@ -97,7 +97,7 @@ class Recipe:
     steps: int
     """Number of steps, one sample each."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float
     """Highest learning rate; it rises for 100 steps, then falls as a cosine."""
 
 
@@ -237,11 +237,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--volumes", type=Path, nargs="+", help="NIfTI volumes to draw from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     paths = options.volumes or [TEMPLATES / name for name in TRAINING_VOLUMES]
-    recipe = Recipe(kind=options.kind, size=options.size, seed=options.seed, steps=options.steps)
+    recipe = Recipe(
+        kind=options.kind,
+        size=options.size,
+        seed=options.seed,
+        steps=options.steps,
+        learning_rate=options.learning_rate,
+    )
     train(recipe, load_volumes(paths))
 
 

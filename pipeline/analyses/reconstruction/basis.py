@@ -131,10 +131,11 @@ def _hats(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np
 
 @lru_cache(maxsize=1)
 def _integrals() -> NDArray[np.float64]:
-    """Return the basis functions' integrals, scaled to a sum of squares of one.
+    """Return the basis functions' integrals, scaled to a sum of squares of nine.
 
-    With that scale, weights of variance ``1 / inputs`` keep the variance of a smooth image.
+    With that scale weights are as large as those of an ordinary kernel of nine pixels, and a step
+    of training changes both kinds of kernels as much.
     """
     points = np.linspace(-1, 1, 401)
     integrals = _hats(points[:, None], points[None, :]).sum(axis=(1, 2))
-    return np.asarray(integrals / np.sqrt((integrals**2).sum()))
+    return np.asarray(integrals * np.sqrt(N_BASIS / (integrals**2).sum()))

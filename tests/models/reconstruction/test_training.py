@@ -134,7 +134,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     monkeypatch.setattr(train, "EVERY", 2)
     monkeypatch.setattr(train, "N_VALIDATION", 1)
     monkeypatch.setitem(train.SIZES, ("operator", "small"), TINY["operator"])
-    recipe = train.Recipe(kind="operator", size="small", seed=5, steps=4)
+    recipe = train.Recipe(kind="operator", size="small", seed=5, steps=4, learning_rate=1e-3)
     whole = train.train(recipe, [volume], tmp_path / "whole")
 
     class Stopped(Exception):
