@@ -1,5 +1,6 @@
 """What every object of a job is made under: its job, its makers, and when its source was imaged."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -28,6 +29,7 @@ SERIES_NUMBERS = {
 """What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
 
 _LARGEST_SERIES_NUMBER = 10_000_000
+_TIME = re.compile(r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\.\d{1,6})?)?)?")
 _MOMENTS = (
     ("AcquisitionDate", "AcquisitionTime"),
     ("SeriesDate", "SeriesTime"),
@@ -99,9 +101,9 @@ def stated_moment(header: Dataset) -> tuple[str, str] | None:
         An instance of the source.
     """
     for date_keyword, time_keyword in _MOMENTS:
-        date = str(header.get(date_keyword) or "")
+        date, time = (str(header.get(k) or "") for k in (date_keyword, time_keyword))
         if is_date(date):
-            return date, str(header.get(time_keyword) or "") or UNKNOWN_TIME
+            return date, time if is_time(time) else UNKNOWN_TIME
     return None
 
 
@@ -112,3 +114,8 @@ def is_date(value: str) -> bool:
     except ValueError:
         return False
     return len(value) == 8
+
+
+def is_time(value: str) -> bool:
+    """Tell whether a text is a TM value that names a time of day."""
+    return _TIME.fullmatch(value) is not None

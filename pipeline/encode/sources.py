@@ -23,7 +23,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import MRImageStorage
 from pydicom.valuerep import PersonName
 
-from pipeline.encode.context import EncodingContext, is_date
+from pipeline.encode.context import EncodingContext, is_date, is_time
 from pipeline.errors import ModelContractBroken
 from pipeline.imaging.volume import TimeSeries, Volume
 from pipeline.study import InputSeries, Series, SourceFrame
@@ -48,7 +48,7 @@ _POSSIBLE: dict[str, Callable[[str], object]] = {
     "PatientSex": re.compile("[MFO]?").fullmatch,
     "PatientBirthDate": is_date,
     "StudyDate": is_date,
-    "StudyTime": re.compile(r"(?:[01]\d|2[0-3])(?:[0-5]\d(?:[0-5]\d(?:\.\d{1,6})?)?)?").fullmatch,
+    "StudyTime": is_time,
 }
 """What tells a value that can be from one that no object may hold; the latter is left empty."""
 

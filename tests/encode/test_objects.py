@@ -325,6 +325,7 @@ def test_values_that_break_the_standard_do_not_stop_a_result(tmp_path: Path) -> 
         PatientSex="UNKNOWN",
         PatientBirthDate="1970",
         StudyTime="ten",
+        AcquisitionTime="10:30",
         PatientID="x" * 80,
         SeriesNumber="-7",
     )
@@ -333,6 +334,7 @@ def test_values_that_break_the_standard_do_not_stop_a_result(tmp_path: Path) -> 
         instance = pydicom.dcmread(found / "segmentation_binary.dcm")
         assert (instance.PatientSex, instance.PatientBirthDate, instance.StudyTime) == ("", "", "")
         assert instance.PatientID == "x" * 80
+        assert instance.ContentTime == "000000"
 
 
 def test_a_nifti_series_gets_no_patient_and_no_dicom(source: InputSeries, tmp_path: Path) -> None:
