@@ -271,6 +271,20 @@ def demo_study_command(
     typer.echo(f"{len(paths)} files in {folder}")
 
 
+@app.command("demo-raw")
+def demo_raw_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the file.")],
+    *,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another heart.")] = 1,
+) -> None:
+    """Generate undersampled raw data of a numerical phantom as a NumPy file."""
+    from pipeline.demoraw import write_raw
+
+    with _complaints():
+        path = write_raw(folder, seed)
+    typer.echo(f"{path.name} in {folder}")
+
+
 @ledger.command("migrate")
 def migrate_command(*, config: ConfigOption = None, ledger_url: LedgerOption = None) -> None:
     """Bring the ledger's tables to this version. A SQLite ledger is whenever it is opened."""
