@@ -22,7 +22,7 @@ from models.reconstruction.data import simulate
 from models.reconstruction.profiles import draw_two_rings
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
 from pipeline.analyses.reconstruction.slices import raw_slice, reconstruct_slice
-from pipeline.analyses.reconstruction.unroll import Stopwatch
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer.bundle import find_bundle, load_bundle
 from pipeline.mr.patterns import draw_pattern
 from pipeline.peers import PLAIN_WEIGHT, Bart, bart_missing

@@ -60,4 +60,5 @@ def _coil_profiles(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[
     away_columns = columns - 1.2 * np.cos(angles)[:, None, None]
     strength = np.exp(-(away_rows**2 + away_columns**2) / 1.4)
     phase = rng.uniform(0, 2 * np.pi, N_COILS)[:, None, None] + 0.8 * (away_rows - away_columns)
-    return (strength * np.exp(1j * phase)).astype(np.complex64)
+    profiles: NDArray[np.complex64] = (strength * np.exp(1j * phase)).astype(np.complex64)
+    return profiles

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass
 
-from pipeline.analyses.perfusion.analysis import SliceAnalysis, Stopwatch, analyse_slice
+from pipeline.analyses.perfusion.analysis import SliceAnalysis, analyse_slice
 from pipeline.analyses.perfusion.networks import Pool
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM
 from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import StudyRejected, UnusableCall
 from pipeline.imaging.nifti import read_labels
 from pipeline.ingest.inventory import take_inventory

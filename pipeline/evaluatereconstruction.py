@@ -23,7 +23,8 @@ from pipeline.analyses.reconstruction.slices import (
     reconstruct_slice,
     residual,
 )
-from pipeline.analyses.reconstruction.unroll import Reconstructed, Stopwatch
+from pipeline.analyses.reconstruction.unroll import Reconstructed
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.encode.sidebyside import write_side_by_side
 from pipeline.errors import StudyRejected, UnusableCall
 from pipeline.ingest.limits import Limits

@@ -23,7 +23,7 @@ from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_net
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.analyses.reconstruction.slices import raw_slice, reconstruct_slice
 from pipeline.analyses.reconstruction.uncertainty import deviation, estimated_noise, perturbed
-from pipeline.analyses.reconstruction.unroll import Stopwatch
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer.bundle import load_bundle
 from pipeline.mr.coils import root_sum_of_squares
 from pipeline.mr.fourier import ifft2c

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +22,7 @@ from pipeline.analyses.perfusion.result import (
     TimeIntensityCurves,
 )
 from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import AnalysisFailed
 from pipeline.study import InputSeries
 
@@ -80,22 +79,6 @@ class SliceAnalysis:
         ]
         classes: NDArray[np.uint8] = np.argmax(on_slice, axis=0).astype(np.uint8)
         return classes
-
-
-class Stopwatch:
-    """Adds up the wall time of named stages."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time of a block to a stage."""
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
 
 
 def why_not(modality: str, n_beats: int) -> str | None:

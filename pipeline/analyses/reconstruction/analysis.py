@@ -17,7 +17,7 @@ from pipeline.analyses.reconstruction.slices import (
     zero_filled,
 )
 from pipeline.analyses.reconstruction.uncertainty import deviation, estimated_noise, perturbed
-from pipeline.analyses.reconstruction.unroll import Stopwatch
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import NotApplicable
 from pipeline.mr.coils import SMALLEST_CALIBRATION
 from pipeline.mr.fourier import crop

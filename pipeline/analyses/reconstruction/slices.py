@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks
 from pipeline.analyses.reconstruction.prepare import prepare
-from pipeline.analyses.reconstruction.unroll import Reconstructed, Stopwatch, unroll
+from pipeline.analyses.reconstruction.unroll import Reconstructed, unroll
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.mr.coils import (
     Calibration,
     coil_sensitivities,

@@ -22,9 +22,8 @@ Aggarwal HK et al., "MoDL: model-based deep learning architecture for inverse pr
 Med Imaging 2019;38:394, arXiv 1712.02862: conjugate gradients within a cascade.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -42,6 +41,7 @@ from pipeline.analyses.reconstruction.settings import (
     START_ITERATIONS,
     TINY,
 )
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer.graph import Graph
 from pipeline.mr.fourier import fft2c, ifft2c
 
@@ -49,27 +49,12 @@ GROUP = 4
 """Coils that one thread works on, one after the other."""
 
 
-class Stopwatch:
-    """Adds up the wall time of named stages."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time of a block to a stage."""
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - began
-
-    def share(self, seconds: float, laps: Sequence["_Lap"]) -> None:
-        """Add the time of work that ran side by side, by what it was spent on."""
-        fft = sum(lap.of_fft for lap in laps)
-        whole = fft + sum(lap.of_consistency for lap in laps)
-        for name, part in (("fft", fft / whole), ("consistency", 1 - fft / whole)):
-            self.seconds[name] = self.seconds.get(name, 0.0) + seconds * part
+def _share(stopwatch: Stopwatch, seconds: float, laps: Sequence["_Lap"]) -> None:
+    """Add the time of work that ran side by side, by what it was spent on."""
+    fft = sum(lap.of_fft for lap in laps)
+    whole = fft + sum(lap.of_consistency for lap in laps)
+    for name, part in (("fft", fft / whole), ("consistency", 1 - fft / whole)):
+        stopwatch.add(name, seconds * part)
 
 
 class _Lap:
@@ -306,7 +291,7 @@ class Measurement:
         began = perf_counter()
         parts = list(self._executor.map(of_group, self._groups))
         total: NDArray[np.complex64] = np.sum([part for part, _ in parts], axis=0)
-        self._stopwatch.share(perf_counter() - began, [lap for _, lap in parts])
+        _share(self._stopwatch, perf_counter() - began, [lap for _, lap in parts])
         return total
 
 

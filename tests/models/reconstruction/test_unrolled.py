@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
-from pipeline.analyses.reconstruction.unroll import Stopwatch, unroll
+from pipeline.analyses.reconstruction.unroll import unroll
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer.bundle import load_bundle
 from tests.support.reconstruction import (
     disc_prepared,
