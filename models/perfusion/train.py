@@ -10,8 +10,6 @@ the bundle.
 """
 
 import argparse
-import copy
-import csv
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from models.perfusion.network import (
     UNet,
 )
 from models.perfusion.series import TrainingSlice, load_generated, load_real, series_paths
+from models.runs import Run, rate_share
 
 RUNS = Path(__file__).parent / "runs"
 """Where runs keep their checkpoints and curves."""
@@ -45,9 +44,6 @@ GENERATED_SHARE = 0.25
 
 N_GENERATED = 400
 """Generated series that patches are drawn from."""
-
-EMA_DECAY = 0.995
-"""Decay of the running mean of the weights, which is what is exported."""
 
 Batch = tuple[Tensor, Tensor]
 
@@ -82,22 +78,12 @@ def train(recipe: Recipe) -> None:
     """Run a recipe to its end, from its checkpoint where there is one."""
     torch.manual_seed(recipe.seed)
     network = recipe.network()
-    mean = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=1e-4)
-    checkpoint = RUNS / f"{recipe.name}.pt"
-    done = 0
-    RUNS.mkdir(exist_ok=True)
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        mean.load_state_dict(state["mean"])
-        optimiser.load_state_dict(state["optimiser"])
-        done = int(state["step"])
+    run = Run(RUNS / f"{recipe.name}.pt", network, optimiser)
     losses: list[float] = []
     began = time.monotonic()
-    for step in range(done, recipe.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(step, recipe.steps)
+    for step in range(run.done, recipe.steps):
+        run.set_rate(recipe.learning_rate * rate_share(step, recipe.steps))
         images, truth = recipe.draw(np.random.default_rng((recipe.seed, step)))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = network(images)
@@ -106,12 +92,13 @@ def train(recipe: Recipe) -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        _follow(mean, network, min(EMA_DECAY, (step + 1) / (step + 10)))
+        run.follow(step)
         losses.append(float(loss.detach()))
         if (step + 1) % EVERY == 0 or step + 1 == recipe.steps:
-            _save(checkpoint, (network, mean, optimiser), step + 1)
             seconds = (time.monotonic() - began) / len(losses)
-            _log(recipe.name, step + 1, float(np.mean(losses[-EVERY:])), seconds)
+            mean_loss = float(np.mean(losses[-EVERY:]))
+            figures = {"loss": f"{mean_loss:.4f}", "seconds_per_step": f"{seconds:.3f}"}
+            run.save(step + 1, figures)
 
 
 def segmentation_loss(logits: Tensor, shares: Tensor) -> Tensor:
@@ -159,41 +146,6 @@ def locator_recipe(seed: int, steps: int, data: Path) -> Recipe:
         draw=locator_data.batches(series_paths(data, "train")),
         loss=locator_data.loss,
     )
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Return the share of the highest learning rate at a step."""
-    return min(1.0, (step + 1) / 100) * 0.5 * (1 + float(np.cos(np.pi * step / steps)))
-
-
-def _follow(mean: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the running mean of the weights towards the weights."""
-    with torch.no_grad():
-        for kept, new in zip(mean.parameters(), network.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
-
-
-def _save(
-    checkpoint: Path, parts: tuple[nn.Module, nn.Module, torch.optim.Optimizer], step: int
-) -> None:
-    """Write a checkpoint whole or not at all."""
-    names = ("network", "mean", "optimiser")
-    state = {n: p.state_dict() for n, p in zip(names, parts, strict=True)} | {"step": step}
-    temporary = checkpoint.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(checkpoint)
-
-
-def _log(name: str, step: int, loss: float, seconds: float) -> None:
-    """Add a line to the curve and print it."""
-    path = RUNS / f"{name}.csv"
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(("step", "loss", "seconds_per_step"))
-        writer.writerow((step, f"{loss:.4f}", f"{seconds:.3f}"))
-    print(f"{name} step {step} loss {loss:.4f} {seconds:.3f} s/step", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

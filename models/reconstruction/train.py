@@ -13,8 +13,6 @@ The small size is what ships. The large one is that of the paper: 12 cascades of
 """
 
 import argparse
-import copy
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +33,7 @@ from models.reconstruction.data import Simulated, draw_simulated, undersample
 from models.reconstruction.disco import KINDS
 from models.reconstruction.loss import reconstruction_loss
 from models.reconstruction.network import Size, Unrolled, n_parameters
+from models.runs import Run, rate_share
 from pipeline.mr.quality import psnr, ssim
 
 RUNS = Path(__file__).parent / "runs"
@@ -48,9 +47,6 @@ MASKS_AN_IMAGE = 3
 
 N_VALIDATION = 8
 """Samples that PSNR and SSIM are logged on."""
-
-EMA_DECAY = 0.995
-"""Decay of the running mean of the weights, which is what is exported."""
 
 SIZES = {
     ("operator", "small"): Size(
@@ -105,25 +101,27 @@ def train(recipe: Recipe, volumes: Sequence[AnatomyVolume], runs: Path = RUNS) -
     """Run a recipe to its end, from its checkpoint where there is one; return the checkpoint."""
     torch.manual_seed(recipe.seed)
     network = Unrolled(recipe.kind, SIZES[recipe.kind, recipe.size])
-    mean = copy.deepcopy(network)
     optimiser = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
-    runs.mkdir(exist_ok=True)
     checkpoint = runs / f"{recipe.kind}.pt"
-    done = _resumed(checkpoint, (network, mean, optimiser))
-    print(f"{recipe.kind}: {n_parameters(network)} parameters, from step {done}", flush=True)
+    run = Run(checkpoint, network, optimiser)
+    print(f"{recipe.kind}: {n_parameters(network)} parameters, from step {run.done}", flush=True)
     losses: list[float] = []
     began = time.monotonic()
     images = _Images(recipe.seed, volumes)
-    for step in range(done, recipe.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(step, recipe.steps)
+    for step in range(run.done, recipe.steps):
+        run.set_rate(recipe.learning_rate * rate_share(step, recipe.steps))
         losses.append(_step(network, optimiser, images, step))
-        _follow(mean, network, min(EMA_DECAY, (step + 1) / (step + 10)))
+        run.follow(step)
         if (step + 1) % EVERY == 0 or step + 1 == recipe.steps:
-            _save(checkpoint, (network, mean, optimiser), step + 1)
             seconds = (time.monotonic() - began) / len(losses)
-            figures = validate(mean, volumes)
-            _log(checkpoint, step + 1, (float(np.mean(losses[-EVERY:])), *figures, seconds))
+            psnr_db, similarity = validate(run.mean, volumes)
+            figures = {
+                "loss": f"{np.mean(losses[-EVERY:]):.4f}",
+                "psnr_db": f"{psnr_db:.2f}",
+                "ssim": f"{similarity:.4f}",
+                "seconds_per_step": f"{seconds:.3f}",
+            }
+            run.save(step + 1, figures)
     return checkpoint
 
 
@@ -173,58 +171,6 @@ def _step(
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimiser.step()
     return float(loss.detach())
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Return the share of the highest learning rate at a step."""
-    return min(1.0, (step + 1) / 100) * 0.5 * (1 + float(np.cos(np.pi * step / steps)))
-
-
-def _follow(mean: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the running mean of the weights towards the weights."""
-    with torch.no_grad():
-        for kept, new in zip(mean.parameters(), network.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
-
-
-_Parts = tuple[nn.Module, nn.Module, torch.optim.Optimizer]
-
-
-def _resumed(checkpoint: Path, parts: _Parts) -> int:
-    """Load a checkpoint where there is one, and return the steps that are done."""
-    if not checkpoint.exists():
-        return 0
-    state = torch.load(checkpoint, weights_only=True)
-    for name, part in zip(("network", "mean", "optimiser"), parts, strict=True):
-        part.load_state_dict(state[name])
-    return int(state["step"])
-
-
-def _save(checkpoint: Path, parts: _Parts, step: int) -> None:
-    """Write a checkpoint whole or not at all."""
-    names = ("network", "mean", "optimiser")
-    state = {n: p.state_dict() for n, p in zip(names, parts, strict=True)} | {"step": step}
-    temporary = checkpoint.with_suffix(".tmp")
-    torch.save(state, temporary)
-    temporary.replace(checkpoint)
-
-
-def _log(checkpoint: Path, step: int, figures: tuple[float, float, float, float]) -> None:
-    """Add a line to the curve and print it."""
-    loss, psnr_db, similarity, seconds = figures
-    path = checkpoint.with_suffix(".csv")
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(("step", "loss", "psnr_db", "ssim", "seconds_per_step"))
-        shown = (f"{loss:.4f}", f"{psnr_db:.2f}", f"{similarity:.4f}", f"{seconds:.3f}")
-        writer.writerow((step, *shown))
-    print(
-        f"{checkpoint.stem} step {step} loss {loss:.4f} PSNR {psnr_db:.2f} dB "
-        f"SSIM {similarity:.4f} {seconds:.3f} s/step",
-        flush=True,
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,6 +1,6 @@
 """Training: simulated data with their truth, the loss, runs that go on where they were stopped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from models.reconstruction.data import SHAPES, draw_mask, draw_simulated, simula
 from models.reconstruction.loss import reconstruction_loss, ssim
 from models.reconstruction.network import n_parameters
 from models.reconstruction.profiles import draw_bells, draw_loops, draw_two_rings, on_grid
+from models.runs import Run
 from pipeline.mr import quality
 from pipeline.mr.coils import calibration_region, root_sum_of_squares
 from pipeline.mr.fourier import ifft2c
@@ -140,11 +141,14 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(
     class Stopped(Exception):
         pass
 
-    def stop(*_: object) -> None:
+    save = Run.save
+
+    def save_and_stop(run: Run, step: int, figures: Mapping[str, str]) -> None:
+        save(run, step, figures)
         raise Stopped
 
     with monkeypatch.context() as patched:
-        patched.setattr(train, "_log", stop)
+        patched.setattr(Run, "save", save_and_stop)
         with pytest.raises(Stopped):
             train.train(recipe, [volume], tmp_path / "stopped")
     stopped = train.train(recipe, [volume], tmp_path / "stopped")
