@@ -14,7 +14,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    generate a study, analyse it, say where the results are"
+	@echo "make demo    generate a study and raw data, analyse them, say where the results are"
 	@echo "make test    check style, types and layers, and run the tests"
 	@echo "make check   the same without the tests"
 	@echo "make bench   measure the pipeline's time and memory"
@@ -22,7 +22,8 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/vesalius demo-study $(DEMO)/study
-	$(BIN)/vesalius run $(DEMO)/study --output $(DEMO)/out --ledger $(DEMO)/ledger.db
+	$(BIN)/vesalius demo-raw $(DEMO)/raw
+	$(BIN)/vesalius run $(DEMO)/study $(DEMO)/raw --output $(DEMO)/out --ledger $(DEMO)/ledger.db
 	@echo "Figures, NIfTI and DICOM objects: $(DEMO)/out"
 
 test: check
