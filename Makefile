@@ -37,6 +37,7 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.reconstruction
 
 train: $(VENV)/.installed-dev
 	$(BIN)/python -m models.perfusion.train locator --data $(TRAINING)
