@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ModelContractBroken
 from pipeline.infer.bundle import Member
-from pipeline.infer.session import Session, open_session
+from pipeline.infer.session import Session, checked_output, declared_shape, open_session
 
 Shape = tuple[int | None, ...]
 """Lengths of the axes; None has any length."""
@@ -62,14 +62,7 @@ class Graph:
             for (name, _), array in zip(contract.inputs, arrays, strict=True)
         }
         (output,) = self.session.run([contract.output_name], feed)
-        if output.dtype != np.float32 or not _fits(output.shape, contract.output_shape):
-            raise ModelContractBroken(
-                f"{self.name}: output {output.dtype} {output.shape}, not float32 "
-                f"{contract.output_shape}"
-            )
-        if not np.isfinite(output).all():
-            raise ModelContractBroken(f"{self.name}: output is not finite")
-        return output
+        return checked_output(self.name, output, contract.output_shape)
 
 
 def open_graph(member: Member, contract: GraphContract, *, threads: int) -> Graph:
@@ -88,19 +81,7 @@ def open_graph(member: Member, contract: GraphContract, *, threads: int) -> Grap
         ("output", session.get_outputs(), [(contract.output_name, contract.output_shape)]),
     )
     for side, tensors, agreed in sides:
-        found = [(t.name, t.type, _declared(tuple(t.shape))) for t in tensors]
+        found = [(t.name, t.type, declared_shape(t.shape)) for t in tensors]
         if found != [(name, "tensor(float)", shape) for name, shape in agreed]:
             raise ModelContractBroken(f"{member.name}: {side} {found}, not float {agreed}")
     return Graph(name=member.name, session=session, contract=contract)
-
-
-def _declared(shape: tuple[int | str | None, ...]) -> Shape:
-    """Return a declared shape with None for every axis of any length."""
-    return tuple(length if isinstance(length, int) else None for length in shape)
-
-
-def _fits(shape: tuple[int, ...], agreed: Shape) -> bool:
-    """Tell whether a shape is one of those agreed."""
-    if len(shape) != len(agreed):
-        return False
-    return all(a is None or a == length for length, a in zip(shape, agreed, strict=True))

@@ -109,14 +109,7 @@ class Network:
         contract = self.contract
         feed = {contract.input_name: np.ascontiguousarray(array, dtype=np.float32)}
         (output,) = self.session.run([contract.output_name], feed)
-        if output.dtype != np.float32 or not _fits(output.shape, contract.output_shape):
-            raise ModelContractBroken(
-                f"{self.name}: output {output.dtype} {output.shape}, not float32 "
-                f"{contract.output_shape}"
-            )
-        if not np.isfinite(output).all():
-            raise ModelContractBroken(f"{self.name}: output is not finite")
-        return output
+        return checked_output(self.name, output, contract.output_shape)
 
 
 def open_network(member: Member, contract: Contract, *, threads: int) -> Network:
@@ -175,6 +168,25 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
     return session
 
 
+def checked_output(
+    name: str, output: NDArray[np.float32], shape: tuple[int | None, ...]
+) -> NDArray[np.float32]:
+    """Return a network's output if it is what was agreed.
+
+    Raises
+    ------
+    ModelContractBroken
+        If it has another shape or type, or holds a value that is not finite.
+    """
+    if output.dtype != np.float32 or not _fits(output.shape, shape):
+        raise ModelContractBroken(
+            f"{name}: output {output.dtype} {output.shape}, not float32 {shape}"
+        )
+    if not np.isfinite(output).all():
+        raise ModelContractBroken(f"{name}: output is not finite")
+    return output
+
+
 def check_contract(session: Session, contract: Contract, *, name: str) -> None:
     """Check that a graph has the one input and the one output that were agreed.
 
@@ -189,7 +201,7 @@ def check_contract(session: Session, contract: Contract, *, name: str) -> None:
         ("output", session.get_outputs(), contract.output_name, contract.output_shape),
     )
     for side, tensors, agreed_name, agreed_shape in sides:
-        found = [(t.name, t.type, _declared(t.shape)) for t in tensors]
+        found = [(t.name, t.type, declared_shape(t.shape)) for t in tensors]
         if found != [(agreed_name, "tensor(float)", agreed_shape)]:
             raise ModelContractBroken(
                 f"{name}: {side} {found}, not {agreed_name} float {agreed_shape}"
@@ -220,7 +232,7 @@ def _options(threads: int) -> object:
     return options
 
 
-def _declared(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
+def declared_shape(shape: Sequence[int | str | None]) -> tuple[int | None, ...]:
     """Return a declared shape with None for every axis of any length."""
     return tuple(length if isinstance(length, int) else None for length in shape)
 
