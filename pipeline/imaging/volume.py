@@ -11,9 +11,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-GRID_TOLERANCE_MM = 1e-3
-"""Largest distance between corners of two grids that count as the same."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Volume:
@@ -101,16 +98,3 @@ def spacing_mm(affine: NDArray[np.float64]) -> tuple[float, float, float]:
     """Return the distance between voxel centres along ``(slice, row, column)`` [mm]."""
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     return float(lengths[0]), float(lengths[1]), float(lengths[2])
-
-
-def same_grid(
-    first: NDArray[np.float64], second: NDArray[np.float64], shape: tuple[int, int, int]
-) -> bool:
-    """Tell whether two affines place every voxel of a grid at the same point.
-
-    Affine maps that agree at the eight corners agree everywhere between them.
-    """
-    top = np.array(shape, dtype=np.float64) - 1
-    corners = np.array(np.meshgrid(*[(0.0, t) for t in top], [1.0], indexing="ij")).reshape(4, -1)
-    distance = np.linalg.norm(((first - second) @ corners)[:3], axis=0)
-    return bool(distance.max() <= GRID_TOLERANCE_MM)

@@ -169,6 +169,7 @@ def _nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
     if header.step_s is None and header.shape[0] > 1:
         notes.append("times are estimated: the header's time step is missing or a placeholder")
     n_beats, n_slices, rows, columns = header.shape
+    sha256 = digest_file(file.path)
     return Candidate(
         label=file.name,
         study_instance_uid=None,
@@ -180,9 +181,9 @@ def _nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
         n_slices=n_slices,
         rows=rows,
         columns=columns,
-        input_digest=digest_set([digest_file(file.path)]),
+        input_digest=digest_set([sha256]),
         notes=tuple(notes),
-        read=partial(_load_nifti, file, digest_file(file.path), tuple(notes), limits),
+        read=partial(_load_nifti, file, sha256, tuple(notes), limits),
     )
 
 

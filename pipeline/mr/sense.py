@@ -59,8 +59,7 @@ def adjoint(
     -------
         Shape ``(rows, columns)``.
     """
-    result: NDArray[np.complex64] = np.sum(sensitivities.conj() * ifft2c(kspace * mask), axis=0)
-    return result
+    return combined(ifft2c(kspace * mask), sensitivities)
 
 
 def combined(
