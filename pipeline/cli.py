@@ -121,8 +121,8 @@ def run_command(
     from pipeline.perform import open_analyses
     from pipeline.run import RunRequest, run
 
-    with _complaints():
-        settings = _configuration(config, ledger_url=ledger_url, models=models)
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url, models=models)
         analyses = open_analyses(analysis or [], settings)
         request = RunRequest(
             inputs=tuple(inputs),
@@ -132,7 +132,7 @@ def run_command(
             reference=read_reference(reference, state or []),
         )
         reporter = Reporter()
-        with Ledger.open(_ledger_place(settings)) as opened, reporter.shown():
+        with Ledger.open(ledger_place(settings)) as opened, reporter.shown():
             manifest = run(request, opened, reporter)
     where = str(output / MANIFEST)
     typer.echo(serialised(manifest.to_json()).rstrip() if as_json else summary(manifest, where))
@@ -169,8 +169,8 @@ def evaluate_perfusion_command(
     from pipeline.infer.bundle import find_bundle, load_bundle
     from pipeline.manifest import finite_object, serialised
 
-    with _complaints():
-        settings = _configuration(config, models=models)
+    with complaints():
+        settings = site_configuration(config, models=models)
         search = [settings.models.path] if settings.models.path else []
         pool = open_pool(load_bundle(find_bundle("perfusion", search)))
         reporter = Reporter()
@@ -229,8 +229,8 @@ def evaluate_reconstruction_command(
     from pipeline.infer.bundle import find_bundle, load_bundle
     from pipeline.manifest import finite_object, serialised
 
-    with _complaints():
-        settings = _configuration(config, models=models)
+    with complaints():
+        settings = site_configuration(config, models=models)
         chosen: dict[str, object] = {
             "patterns": separated(patterns or []),
             "accelerations": tuple(_number(a) for a in separated(accelerations or [])),
@@ -266,7 +266,7 @@ def demo_study_command(
     from pipeline.demo import write_study
     from pipeline.phantom import perfusion_phantom
 
-    with _complaints():
+    with complaints():
         paths = write_study(perfusion_phantom(seed).image, folder, name=f"demonstration {seed}")
     typer.echo(f"{len(paths)} files in {folder}")
 
@@ -280,7 +280,7 @@ def demo_raw_command(
     """Generate undersampled raw data of a numerical phantom as a NumPy file."""
     from pipeline.demoraw import write_raw
 
-    with _complaints():
+    with complaints():
         path = write_raw(folder, seed)
     typer.echo(f"{path.name} in {folder}")
 
@@ -290,9 +290,9 @@ def migrate_command(*, config: ConfigOption = None, ledger_url: LedgerOption = N
     """Bring the ledger's tables to this version. A SQLite ledger is whenever it is opened."""
     from pipeline.ledger.database import migrate_database, parse_url
 
-    with _complaints():
-        settings = _configuration(config, ledger_url=ledger_url)
-        url = parse_url(_ledger_place(settings))
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        url = parse_url(ledger_place(settings))
         migrate_database(url)
     typer.echo(f"{url.render_as_string(hide_password=True)} is up to date")
 
@@ -305,7 +305,7 @@ def main() -> None:
     typer.main.get_command(app)(prog_name="vesalius")
 
 
-def _configuration(
+def site_configuration(
     path: Path | None, *, ledger_url: str | None = None, models: Path | None = None
 ) -> Configuration:
     """Return the site's settings; what the call or the environment names goes before."""
@@ -331,7 +331,7 @@ def _number(text: str) -> float:
         raise UnusableCall(f"{text!r} is not a number") from None
 
 
-def _ledger_place(settings: Configuration) -> str:
+def ledger_place(settings: Configuration) -> str:
     """Return where the ledger is: as set, or the user's own."""
     from platformdirs import user_state_path
 
@@ -339,7 +339,7 @@ def _ledger_place(settings: Configuration) -> str:
 
 
 @contextmanager
-def _complaints() -> Iterator[None]:
+def complaints() -> Iterator[None]:
     """End an unusable call with its reason."""
     try:
         yield
