@@ -99,6 +99,10 @@ class ServiceSettings:
     retry_s: float = 10.0
     """Time before the second attempt after a failure that may pass; it doubles each time [s]."""
 
+    call_again_s: float = 30.0
+    """A job that was called and not claimed is called again after this time, then after twice that,
+    four times, up to sixteen times as long [s]."""
+
     window: int = 256
     """Jobs of a lane that are called and not claimed at a time; the rest waits in the ledger."""
 
@@ -110,7 +114,7 @@ class ServiceSettings:
         UnusableCall
             If one is not possible.
         """
-        for name in ("attempts", "lease_s", "longest_s", "retry_s", "window"):
+        for name in ("attempts", "lease_s", "longest_s", "retry_s", "call_again_s", "window"):
             if getattr(self, name) <= 0:
                 raise UnusableCall(f"{name} is {getattr(self, name)}, needed is more than 0")
 

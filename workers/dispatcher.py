@@ -34,7 +34,7 @@ class Dispatcher:
     """Calls workers and reaps leases, over one ledger and one broker."""
 
     def __init__(self, app: Celery, ledger: Ledger, settings: ServiceSettings) -> None:
-        self._app, self._window = app, settings.window
+        self._app, self._settings = app, settings
         self._outbox, self._queue = Outbox(ledger), Queue(ledger)
         self._reap_at = monotonic()
 
@@ -70,7 +70,7 @@ class Dispatcher:
 
     def _call(self, lane: str) -> int:
         """Make the calls of a lane that are due; return how many."""
-        calls = self._outbox.due(lane, self._window)
+        calls = self._outbox.due(lane, self._settings.window)
         if calls:
             made: list[Call] = []
             try:
@@ -86,7 +86,7 @@ class Dispatcher:
                         made.append(call)
             finally:
                 # After they were made: a call that is not recorded is made again.
-                self._outbox.made(tuple(made))
+                self._outbox.made(tuple(made), self._settings.call_again_s)
         return len(calls)
 
 

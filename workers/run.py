@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from celery.signals import setup_logging, worker_shutdown
+from celery.signals import setup_logging, worker_shutdown, worker_shutting_down
 
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable, UnusableCall
@@ -41,6 +41,7 @@ def run_worker(configuration: Configuration, place: str) -> int:
     settings = configuration.worker
     os.environ["REMAP_SIGTERM"] = "SIGQUIT"
     setup_logging.connect(_keep_logging)
+    worker_shutting_down.connect(lambda **_: _hand_back_in(settings.stop_s, place), weak=False)
     worker_shutdown.connect(lambda **_: _hand_back(place), weak=False)
     worker = app.Worker(
         hostname=f"vesalius-{os.getpid()}@%h",
@@ -90,8 +91,19 @@ def _keep_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's own signature
     """Leave logging as the command has set it: Celery sets it up only if nobody listens."""
 
 
+def _hand_back_in(stop_s: float, place: str) -> None:
+    """Hand back what the processes of this worker have not finished after its time to stop.
+
+    Before they are ended: the dispatcher would see them gone and take the attempt for one that
+    failed.
+    """
+    timer = threading.Timer(stop_s, _hand_back, [place])
+    timer.daemon = True
+    timer.start()
+
+
 def _hand_back(place: str) -> None:
-    """Hand back what the processes of this worker have left: they are ended by now."""
+    """Hand back what the processes of this worker have claimed."""
     try:
         with Ledger.open(place) as ledger:
             Queue(ledger).hand_back_all(is_child)

@@ -14,9 +14,8 @@ from pipeline.ledger.clock import LedgerClock
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import Bell
 
-FIRST_AGAIN_S, LAST_AGAIN_S = 30.0, 480.0
-"""A job that was called and not claimed is called again after this time; it doubles up to the
-last [s]."""
+DOUBLINGS = 4
+"""How often the time before a call is made again doubles."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,18 +61,26 @@ class Outbox:
             )
             return (*again, *(Call(job_id=job_id, rung=0) for job_id in new))
 
-    def made(self, calls: tuple[Call, ...]) -> None:
-        """Record calls that were made, each to be made again unless its job is claimed."""
+    def made(self, calls: tuple[Call, ...], again_s: float) -> None:
+        """Record calls that were made, each to be made again unless its job is claimed.
+
+        Parameters
+        ----------
+        calls
+            The calls.
+        again_s
+            Time before a first call is made again; it doubles with each [s].
+        """
         by_rung: dict[int, list[UUID]] = {}
         for call in calls:
             by_rung.setdefault(call.rung, []).append(call.job_id)
         with self._ledger.transaction() as session:
             for rung, job_ids in by_rung.items():
-                again_s = min(FIRST_AGAIN_S * 2**rung, LAST_AGAIN_S)
+                pause_s = again_s * 2 ** min(rung, DOUBLINGS)
                 session.execute(
                     update(Bell)
                     .where(Bell.job_id.in_(job_ids))
-                    .values(rung=Bell.rung + 1, due=LedgerClock() + again_s)
+                    .values(rung=Bell.rung + 1, due=LedgerClock() + pause_s)
                 )
 
     def waiting(self) -> dict[str, int]:
