@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import URL, CursorResult, Engine, delete, select, update
+from sqlalchemy import URL, Engine, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import Session
 
 from pipeline.identity import JobIdentity
 from pipeline.ledger.database import READING, open_database, parse_url, translated
@@ -287,7 +287,7 @@ class Ledger:
         return session.scalars(select(Series.id).where(Series.input_digest == digest)).one()
 
     def _insert_new(
-        self, session: Session, table: type[DeclarativeBase], values: Mapping[str, object]
+        self, session: Session, table: type[Study | Series | Job], values: Mapping[str, object]
     ) -> bool:
         """Insert a row unless it is there, also against others who insert it now.
 
@@ -296,8 +296,8 @@ class Ledger:
             Whether it was inserted.
         """
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        inserted = session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
-        return isinstance(inserted, CursorResult) and inserted.rowcount > 0
+        insert = dialect.insert(table).values(**values).on_conflict_do_nothing()
+        return session.execute(insert.returning(table.id)).first() is not None
 
 
 def _job_values(request: JobRequest, series_id: int, state: JobState) -> dict[str, object]:

@@ -73,7 +73,7 @@ def test_a_full_disk_delays_jobs_and_fails_none(
 ) -> None:
     service = make_service(attempts=100, retry_s=0.3)
     service.output.symlink_to(small_disk)
-    (small_disk / "ballast").write_bytes(bytes(960 * 1024))
+    (small_disk / "ballast").write_bytes(bytes(1000 * 1024))
     service.submit(*write_volumes(tmp_path / "in", 3))
     service.dispatcher()
     service.worker()
