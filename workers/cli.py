@@ -155,6 +155,67 @@ def dispatch_command(
         run_dispatcher(settings, ledger_place(settings))
 
 
+@app.command("up")
+def up_command(
+    *,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", metavar="DIR", help="What is kept. Default: the user's own folder."),
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", min=0, max=65535, help="For /healthz, /readyz and /metrics, on this machine."
+        ),
+    ] = 8042,
+    config: ConfigOption = None,
+    models: ModelsOption = None,
+) -> None:
+    """Run the service on this machine until Ctrl-C: broker, dispatcher and worker.
+
+    Jobs come by ``vesalius submit --ledger DIR/ledger.db --output DIR/results``.
+    """
+    from platformdirs import user_state_path
+
+    from workers.up import Home, up
+
+    with complaints():
+        settings = site_configuration(config, models=models)
+        folder = home or user_state_path("vesalius", appauthor=False) / "service"
+        _log()
+        up(settings, Home(folder=folder.absolute()), config=config, port=port)
+
+
+@app.command("check")
+def check_command(
+    *,
+    broker: BrokerOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    ledger_url: LedgerOption = None,
+    models: ModelsOption = None,
+) -> None:
+    """Tell what is wrong with a deployment before it runs.
+
+    Exit status: 0 nothing is, 1 something is, 2 unusable call.
+    """
+    from pipeline.console import printable
+    from pipeline.manifest import serialised
+    from workers.check import check
+
+    with complaints():
+        settings = _served(site_configuration(config, ledger_url=ledger_url, models=models), broker)
+        found = check(settings, ledger_place(settings))
+    if as_json:
+        typer.echo(serialised({"findings": [finding.to_json() for finding in found]}).rstrip())
+    else:
+        for finding in found:
+            remedy = f" -> {finding.remedy}" if finding.remedy else ""
+            typer.echo(printable(f"{finding.level.value:5} {finding.what}: {finding.told}{remedy}"))
+    if any(finding.is_wrong for finding in found):
+        raise typer.Exit(SOME_INPUT_FAILED)
+
+
 @app.command("status")
 def status_command(
     *, config: ConfigOption = None, as_json: JsonOption = False, ledger_url: LedgerOption = None
