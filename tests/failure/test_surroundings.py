@@ -1,7 +1,6 @@
 """What a service stands on fails: broker, database, disk, clock, messages. No job is lost."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -10,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 
 from pipeline.config import read_configuration
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.listing import Wanted, jobs, status
 from pipeline.ledger.states import JobState
+from tests.support.brokers import on_each_broker
 from tests.support.service import Service, wait_until, working
 from tests.support.tally import write_volumes
 from workers.app import TASK, make_app, queue_name
@@ -26,6 +25,7 @@ pytestmark = pytest.mark.service
 STEPS = 60_000
 
 
+@on_each_broker
 def test_a_broker_that_dies_and_forgets_everything_costs_no_job(
     make_service: Callable[..., Service], broker: Any, tmp_path: Path
 ) -> None:
@@ -34,22 +34,33 @@ def test_a_broker_that_dies_and_forgets_everything_costs_no_job(
     service.dispatcher()
     service.worker()
     service.wait_for(3, 60)
-    broker._process.kill()
-    broker._process.wait(10)
-    for path in broker.data_dir.glob("*"):
-        if path.suffix not in (".conf", ".log"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    broker.kill()
+    broker.forget()
     time.sleep(1.0)
-    port = broker.port
-    broker._process = None
-    broker._desired_port = port
     broker.start()
     service.wait_for(30, 120)
     service.check_whole(30)
 
 
+@on_each_broker
+def test_a_broker_that_dies_and_comes_back_with_its_data_costs_no_job(
+    make_service: Callable[..., Service], broker: Any, tmp_path: Path
+) -> None:
+    service = make_service(call_again_s=2.0)
+    service.submit(*write_volumes(tmp_path / "in", 30, steps=STEPS))
+    service.dispatcher()
+    service.worker()
+    service.wait_for(3, 60)
+    broker.kill()
+    time.sleep(1.0)
+    broker.start()
+    service.wait_for(30, 120)
+    service.check_whole(30)
+
+
+@on_each_broker
 def test_one_message_ten_times_at_once_is_one_job_done_once(
-    make_service: Callable[..., Service], tmp_path: Path
+    make_service: Callable[..., Service], broker: Any, tmp_path: Path
 ) -> None:
     service = make_service()
     jobs = service.submit(*write_volumes(tmp_path / "in", 5, steps=STEPS))
@@ -61,7 +72,7 @@ def test_one_message_ten_times_at_once_is_one_job_done_once(
     service.worker(processes=2)
     service.worker(processes=2)
     service.wait_for(5, 60)
-    wait_until(lambda: _queued(service) == 0, 30, service.told)
+    wait_until(lambda: broker.waiting(queue_name("routine")) == 0, 30, service.told)
     service.check_whole(5)
     with Ledger.open(service.place) as ledger:
         for job_id in jobs:
@@ -178,15 +189,6 @@ def _events(service: Service) -> list[str]:
     with Ledger.open(service.place) as ledger:
         found = jobs(ledger, Wanted())
         return [event.event for job in found for event in ledger.history(job.job_id)]
-
-
-def _queued(service: Service) -> int:
-    """Return how many messages lie at the broker."""
-    client = Redis.from_url(service.broker)
-    try:
-        return int(client.llen(queue_name("routine"))) + int(client.hlen("unacked"))
-    finally:
-        client.close()
 
 
 def _faketime() -> str:

