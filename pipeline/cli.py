@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from pipeline import __version__
 from pipeline.config import Configuration, LedgerSettings, ModelSettings, read_configuration
 from pipeline.errors import PipelineError, UnusableCall
 from pipeline.spread import separated, spreading
+
+if TYPE_CHECKING:
+    from pipeline.routing.rules import Rules
 
 SOME_INPUT_FAILED, UNUSABLE_CALL = 1, 2
 """Exit statuses."""
@@ -57,6 +60,12 @@ ModelsOption = Annotated[
         metavar="DIR",
         envvar="VESALIUS_MODELS",
         help="A bundle, or a folder with ANALYSIS/bundle. Default: the installed models.",
+    ),
+]
+RulesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules", metavar="FILE.toml", help="Routing rules. Default: as in the settings, or none."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and no text.")]
@@ -137,6 +146,44 @@ def run_command(
     where = str(output / MANIFEST)
     typer.echo(serialised(manifest.to_json()).rstrip() if as_json else summary(manifest, where))
     if manifest.failed:
+        raise typer.Exit(SOME_INPUT_FAILED)
+
+
+@app.command("route")
+def route_command(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Files, folders or a DICOMDIR.")
+    ],
+    *,
+    rules: RulesOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    models: ModelsOption = None,
+) -> None:
+    """Tell what the routing rules would do with inputs, and why; nothing is done.
+
+    Exit status: 0 all told, 1 some input was refused, 2 unusable call.
+    """
+    from pipeline.console import printable
+    from pipeline.manifest import serialised
+    from pipeline.perform import open_analyses
+    from pipeline.preview import preview
+    from pipeline.routing.told import told_preview
+
+    with complaints():
+        settings = site_configuration(config, models=models)
+        analyses = open_analyses([], settings)
+        read = site_rules(rules, settings)
+        if read is None:
+            raise UnusableCall("no rules: give --rules, or set routing.rules")
+        read.check_analyses(analysis.name for analysis in analyses)
+        found = preview(inputs, analyses, read)
+    if as_json:
+        typer.echo(serialised(found.to_json()).rstrip())
+    else:
+        for line in told_preview(found.to_json()):
+            typer.echo(printable(line))
+    if found.refusals:
         raise typer.Exit(SOME_INPUT_FAILED)
 
 
@@ -315,6 +362,14 @@ def site_configuration(
     if models:
         settings = replace(settings, models=ModelSettings(path=models))
     return settings
+
+
+def site_rules(path: Path | None, settings: Configuration) -> "Rules | None":
+    """Return the routing rules of a call, or of the site."""
+    from pipeline.routing.rules import read_rules
+
+    path = path or settings.routing.rules
+    return None if path is None else read_rules(path)
 
 
 def _number(text: str) -> float:

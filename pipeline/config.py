@@ -160,6 +160,14 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RoutingSettings:
+    """Which series get which analyses."""
+
+    rules: Path | None = None
+    """File of rules; None has every analysis done that fits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Configuration:
     """All that a site sets."""
 
@@ -183,6 +191,9 @@ class Configuration:
 
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     """What a worker uses of its machine."""
+
+    routing: RoutingSettings = field(default_factory=RoutingSettings)
+    """Which series get which analyses."""
 
 
 Record = TypeVar("Record")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.encode.reconstruction import reconstructed_images
-from pipeline.errors import UnusableCall
-from pipeline.ingest.candidate import Refusal
+from pipeline.errors import UnreadableFile, UnusableCall
+from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.inventory import take_inventory
 from pipeline.job import job_request
 from pipeline.ledger.ledger import Ledger, Transaction
@@ -19,6 +19,9 @@ from pipeline.ledger.queue import JobOrder, Queue, Submission
 from pipeline.manifest import NotFitting
 from pipeline.perform import Analysis, Reconstruction
 from pipeline.plan import PlannedJob, plan_jobs
+from pipeline.routing.attributes import attributes_of
+from pipeline.routing.route import LANE, PRIORITY, Routing, route
+from pipeline.routing.rules import Rules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,11 +31,14 @@ class Terms:
     output: Path
     """Folder for the results."""
 
-    lane: str = "routine"
-    """The queue that they wait in."""
+    lane: str | None = None
+    """The queue that they wait in; None leaves it to the rules."""
 
-    priority: int = 0
-    """The higher, the sooner within the lane."""
+    priority: int | None = None
+    """The higher, the sooner within the lane; None leaves it to the rules."""
+
+    rules: Rules | None = None
+    """Which series get which analyses; None has every analysis done that fits."""
 
     attempts: int = 3
     """Attempts after which a job is quarantined."""
@@ -57,6 +63,9 @@ class Submitted:
     not_fitting: tuple[NotFitting, ...]
     """Series that no chosen analysis is made for."""
 
+    not_routed: tuple[str, ...] = ()
+    """Labels of series that fit an analysis and that the rules choose none for."""
+
     def to_json(self) -> dict[str, object]:
         """Return it as JSON values."""
         return {
@@ -66,6 +75,7 @@ class Submitted:
             ],
             "refused": [{"label": r.label, "reason": r.reason} for r in self.refusals],
             "not_applicable": [series.to_json() for series in self.not_fitting],
+            "not_routed": list(self.not_routed),
         }
 
 
@@ -86,31 +96,89 @@ def submit(
             raise UnusableCall(f"{given}: no such file or folder")
     inventory = take_inventory(inputs)
     plan = plan_jobs(inventory, analyses)
+    routed = _routed(plan.jobs, terms.rules)
     queue = Queue(ledger)
     return Submitted(
         jobs=tuple(
             queue.submit(
-                job_request(job), job_order(job, terms), again=terms.again, detail=terms.why
+                job_request(job),
+                job_order(job, terms, routing),
+                again=terms.again,
+                detail=terms.why,
             )
-            for job in plan.jobs
+            for job, routing in routed.jobs
         ),
-        refusals=inventory.refusals,
+        refusals=(*inventory.refusals, *routed.refusals),
         not_fitting=plan.not_fitting,
+        not_routed=routed.left_alone,
     )
 
 
-def job_order(job: PlannedJob, terms: Terms) -> JobOrder:
-    """Return how a job is to be done."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Routed:
+    """Jobs by what the rules decide."""
+
+    jobs: tuple[tuple[PlannedJob, Routing | None], ...]
+    """Jobs to be done, each with the decision."""
+
+    refusals: tuple[Refusal, ...] = ()
+    """Series whose files cannot be read any more."""
+
+    left_alone: tuple[str, ...] = ()
+    """Labels of series that the rules choose no analysis for."""
+
+
+def _routed(jobs: Sequence[PlannedJob], rules: Rules | None) -> _Routed:
+    """Return the jobs that the rules choose; all without rules."""
+    if rules is None:
+        return _Routed(jobs=tuple((job, None) for job in jobs))
+    refusals: list[Refusal] = []
+    decisions: dict[str, Routing] = {}
+    candidates = {job.candidate.input_digest: job.candidate for job in jobs}
+    for digest, candidate in candidates.items():
+        try:
+            decisions[digest] = route(attributes_of(candidate), rules)
+        except UnreadableFile as problem:
+            refusals.append(_refusal(candidate, str(problem)))
+    chosen = [
+        (job, decision)
+        for job in jobs
+        if (decision := decisions.get(job.candidate.input_digest)) is not None
+        and decision.chooses(job.analysis.name)
+    ]
+    kept = {job.candidate.input_digest for job, _ in chosen}
+    return _Routed(
+        jobs=tuple(chosen),
+        refusals=tuple(refusals),
+        left_alone=tuple(candidates[d].label for d in decisions if d not in kept),
+    )
+
+
+def _refusal(candidate: Candidate, reason: str) -> Refusal:
+    """Return the refusal of a series."""
+    return Refusal(
+        label=candidate.label,
+        reason=reason,
+        study_instance_uid=candidate.study_instance_uid,
+        series_instance_uids=candidate.series_instance_uids,
+        files=tuple(path.name for path in candidate.files),
+    )
+
+
+def job_order(job: PlannedJob, terms: Terms, routing: Routing | None = None) -> JobOrder:
+    """Return how a job is to be done; what the call says goes before the rules."""
     files = [Path(os.path.abspath(path)) for path in job.candidate.files]  # noqa: PTH100 - keeps links
     root = Path(os.path.commonpath([path.parent for path in files]))
+    lane, priority = (LANE, PRIORITY) if routing is None else (routing.lane, routing.priority)
     return JobOrder(
-        lane=terms.lane,
-        priority=terms.priority,
+        lane=lane if terms.lane is None else terms.lane,
+        priority=priority if terms.priority is None else terms.priority,
         attempts=terms.attempts,
         input_root=root,
         inputs=tuple(path.relative_to(root).as_posix() for path in files),
         configuration=job.analysis.configuration,
         output=terms.output.absolute(),
+        routing=None if routing is None else routing.to_json(),
     )
 
 

@@ -16,11 +16,13 @@ from pipeline.cli import (
     JsonOption,
     LedgerOption,
     ModelsOption,
+    RulesOption,
     app,
     complaints,
     ledger_place,
     main,
     site_configuration,
+    site_rules,
 )
 from pipeline.config import LANES, Configuration
 from pipeline.errors import UnusableCall
@@ -60,10 +62,20 @@ def submit_command(
         list[str] | None,
         typer.Option("--analysis", metavar="NAME", help="Analysis; may be repeated. Default: all."),
     ] = None,
-    lane: Annotated[str, typer.Option("--lane", help=f"One of {', '.join(LANES)}.")] = "routine",
+    lane: Annotated[
+        str | None,
+        typer.Option(
+            "--lane", help=f"One of {', '.join(LANES)}. Default: by the rules, or routine."
+        ),
+    ] = None,
     priority: Annotated[
-        int, typer.Option("--priority", help="The higher, the sooner within the lane.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--priority",
+            help="The higher, the sooner within the lane. Default: by the rules, or 0.",
+        ),
+    ] = None,
+    rules: RulesOption = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also jobs that have ended, done or not.")
     ] = False,
@@ -86,12 +98,16 @@ def submit_command(
         settings = site_configuration(config, ledger_url=ledger_url, models=models)
         terms = Terms(
             output=_output(output, settings),
-            lane=_lane(lane),
+            lane=None if lane is None else _lane(lane),
             priority=priority,
+            rules=site_rules(rules, settings),
             attempts=settings.service.attempts,
             again=again,
         )
         analyses = open_analyses(analysis or [], settings)
+        if terms.rules is not None:
+            known = open_analyses([], settings) if analysis else analyses
+            terms.rules.check_analyses(each.name for each in known)
         with Ledger.open(ledger_place(settings)) as ledger:
             found = submit(inputs, analyses, terms, ledger)
     if as_json:
@@ -100,6 +116,8 @@ def submit_command(
         for job in found.jobs:
             known = "" if job.is_new else " (known before)"
             typer.echo(f"{job.job_id}  {job.state.value}{known}")
+        for label in found.not_routed:
+            typer.echo(printable(f"left alone by the rules: {label}"), err=True)
         for refusal in found.refusals:
             typer.echo(printable(f"refused: {refusal.reason}"), err=True)
     if found.refusals:
@@ -353,20 +371,23 @@ def why_command(
     """Tell the whole life of a job."""
     from pipeline.console import printable
     from pipeline.ledger.ledger import Ledger
-    from pipeline.ledger.listing import job_named, told
+    from pipeline.ledger.listing import job_named, routing_of, told
     from pipeline.manifest import serialised
+    from pipeline.routing.told import told_routing
 
     with complaints(), Ledger.open(_place(config, ledger_url)) as ledger:
         found = job_named(ledger, job)
+        routing = routing_of(ledger, found.job_id)
         if as_json:
             events = [
                 {**asdict(event), "at": event.at.isoformat()}
                 for event in ledger.history(found.job_id)
             ]
-            typer.echo(serialised({**found.to_json(), "events": events}).rstrip())
-        else:
-            for line in told(ledger, found):
-                typer.echo(printable(line))
+            whole = {**found.to_json(), "events": events, "routing": routing}
+            typer.echo(serialised(whole).rstrip())
+            return
+        for line in (*told(ledger, found), *told_routing(routing)):
+            typer.echo(printable(line))
 
 
 def _place(config: Path | None, url: str | None) -> str:

@@ -204,6 +204,12 @@ def job_named(ledger: Ledger, name: str) -> JobLine:
     return _line(found[0])
 
 
+def routing_of(ledger: Ledger, job_id: UUID) -> dict[str, object] | None:
+    """Return what the site's rules decided for a job; None where the call decided."""
+    with ledger.reading() as session:
+        return session.execute(select(Job.routing).where(Job.id == job_id)).scalar_one()
+
+
 def told(ledger: Ledger, job: JobLine) -> Iterator[str]:
     """Yield the whole life of a job, line by line."""
     yield f"job {job.job_id}: {job.state.value}"

@@ -51,6 +51,9 @@ class JobOrder:
     output: Path
     """Absolute path of the folder that the job's folder is made in."""
 
+    routing: Mapping[str, object] | None = None
+    """What the site's rules decided, and why; None where the call decided."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
@@ -151,6 +154,7 @@ class Queue:
         job.attempts_allowed = job.attempts + order.attempts
         job.input_root, job.inputs = str(order.input_root), list(order.inputs)
         job.configuration, job.output = dict(order.configuration), str(order.output)
+        job.routing = None if order.routing is None else dict(order.routing)
         session.flush()
         _wait(session, job, 0.0)
         _record(session, job, Event.SUBMITTED, detail)
@@ -471,5 +475,6 @@ def _claim(job: Job) -> Claim:
             inputs=tuple(job.inputs or ()),
             configuration=job.configuration or {},
             output=Path(job.output or ""),
+            routing=job.routing,
         ),
     )

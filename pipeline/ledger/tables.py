@@ -133,6 +133,10 @@ class Job(Base):
     """All settings that the result depends on."""
     output: Mapped[str | None] = mapped_column(Text)
     """Absolute path of the folder that the job's folder is made in."""
+    routing: Mapped[dict[str, object] | None] = mapped_column(
+        JSON(none_as_null=True), deferred=True
+    )
+    """What the site's rules decided, and why; None where the call decided."""
 
     artifacts: Mapped[list["ArtifactRow"]] = relationship(
         cascade="all, delete-orphan", order_by="ArtifactRow.id", lazy="selectin"

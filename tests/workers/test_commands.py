@@ -100,6 +100,54 @@ def test_a_file_that_is_refused_is_named_and_the_rest_is_submitted(desk: Desk) -
     assert "waiting" in done.stdout
 
 
+RULES = """
+[[rule]]
+name = "one volume"
+when = { source = "image", modality = "NIFTI", time_steps = 1 }
+analyses = ["tally"]
+lane = "batch"
+priority = 3
+destinations = ["archive"]
+"""
+
+
+def test_rules_decide_and_are_kept_with_the_job(desk: Desk) -> None:
+    write_volumes(desk.inputs, 1)
+    (desk.folder / "rules.toml").write_text(RULES)
+    config = desk.folder / "site.toml"
+    config.write_text('[routing]\nrules = "rules.toml"\n[service]\noutput = "out"\n')
+    (job,) = json.loads(desk.said("submit", desk.inputs, "--config", config, "--json"))["jobs"]
+    (desk.folder / "rules.toml").unlink()
+    life = json.loads(desk.said("why", job["job_id"], "--json"))
+    assert (life["lane"], life["priority"]) == ("batch", 3)
+    assert life["routing"]["destinations"] == ["archive"]
+    assert [c["is_met"] for c in life["routing"]["rules"][0]["conditions"]] == [True] * 3
+    told = desk.said("why", job["job_id"])
+    assert "the rules choose tally; lane batch, priority 3; to archive" in told
+    assert "yes when time_steps is at least 1 and at most 1 (1)" in told
+
+
+def test_what_the_call_says_goes_before_the_rules(desk: Desk) -> None:
+    write_volumes(desk.inputs, 1)
+    rules = desk.folder / "rules.toml"
+    rules.write_text(RULES)
+    words = ("--output", desk.folder / "out", "--rules", rules, "--lane", "stat", "--json")
+    (job,) = json.loads(desk.said("submit", desk.inputs, *words))["jobs"]
+    life = json.loads(desk.said("why", job["job_id"], "--json"))
+    assert (life["lane"], life["priority"], life["routing"]["lane"]) == ("stat", 3, "batch")
+
+
+def test_what_the_rules_leave_alone_is_no_job_and_is_told(desk: Desk) -> None:
+    (path,) = write_volumes(desk.inputs, 1)
+    rules = desk.folder / "rules.toml"
+    rules.write_text(RULES.replace('"NIFTI"', '"MR"'))
+    done = desk.call("submit", path, "--output", desk.folder / "out", "--rules", rules)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert f"left alone by the rules: {path.name}" in done.stderr
+    assert desk.said("status") == "no jobs\n"
+
+
 def worker(**settings: object) -> Configuration:
     """Return the settings of a worker."""
     return Configuration(worker=WorkerSettings(**settings))  # type: ignore[arg-type]
