@@ -1,5 +1,6 @@
 """What comes next, as of one moment: by the network and by counting, side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -70,6 +71,16 @@ class Anticipation:
 
     remaining_prior_seconds: float
     """The same by counting [s]."""
+
+
+def stacked(forecasts: Sequence[Forecast]) -> Forecast:
+    """Return the rows of forecasts as one forecast."""
+    return Forecast(
+        **{
+            f.name: np.concatenate([getattr(one, f.name) for one in forecasts])
+            for f in fields(Forecast)
+        }
+    )
 
 
 def anticipated(

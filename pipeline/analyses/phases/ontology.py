@@ -42,6 +42,9 @@ class Phase:
     colour: str
     """Colour in a ribbon, ``#RRGGBB``, told apart by colour-blind readers within its procedure."""
 
+    also: tuple[str, ...] = ()
+    """Other names that data sets give it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Procedure:
@@ -81,7 +84,8 @@ class Procedure:
         """Return the column of a phase by how a data set writes its name.
 
         Case and whatever is neither letter nor digit do not count: ``CalotTriangleDissection``,
-        ``calot-triangle-dissection`` and ``calot_triangle_dissection`` are one phase.
+        ``calot-triangle-dissection`` and ``calot_triangle_dissection`` are one phase. Other names
+        of a phase stand in its file.
 
         Raises
         ------
@@ -89,7 +93,7 @@ class Procedure:
             If there is none.
         """
         for column, phase in enumerate(self.phases):
-            if _plain(phase.name) == _plain(label):
+            if _plain(label) in {_plain(name) for name in (phase.name, *phase.also)}:
                 return column
         raise UnusableCall(f"{self.name} has no phase {label!r}; it has {', '.join(self.names)}")
 
@@ -131,8 +135,11 @@ def parse_procedure(document: Mapping[str, object]) -> Procedure:
         raise UnusableCall("procedure: phases are missing")
     keys = ("name", "title", "version")
     values = _texts({k: v for k, v in document.items() if k != "phases"}, keys)
-    phases = tuple(Phase(**_texts(t, ("name", "code", "meaning", "colour"))) for t in tables)
-    for kind in ("name", "code", "colour"):
+    phases = tuple(_phase(table) for table in tables)
+    named = [_plain(name) for p in phases for name in (p.name, *p.also)]
+    if len(set(named)) < len(named):
+        raise UnusableCall(f"procedure {values['name']}: a name stands there twice")
+    for kind in ("code", "colour"):
         found = [_plain(getattr(p, kind)) for p in phases]
         if len(set(found)) < len(found):
             raise UnusableCall(f"procedure {values['name']}: a {kind} stands there twice")
@@ -142,6 +149,17 @@ def parse_procedure(document: Mapping[str, object]) -> Procedure:
         if not _COLOUR.fullmatch(phase.colour):
             raise UnusableCall(f"phase {phase.name}: colour {phase.colour!r} is not #RRGGBB")
     return Procedure(phases=phases, **values)
+
+
+def _phase(table: object) -> Phase:
+    """Return the phase that a table describes."""
+    also: object = []
+    if isinstance(table, Mapping):
+        also = table.get("also", [])
+        table = {key: value for key, value in table.items() if key != "also"}
+    if not isinstance(also, list) or not all(isinstance(name, str) for name in also):
+        raise UnusableCall(f"procedure: also is {also!r}, not a list of names")
+    return Phase(also=tuple(also), **_texts(table, ("name", "code", "meaning", "colour")))
 
 
 def _texts(table: object, keys: tuple[str, ...]) -> dict[str, str]:

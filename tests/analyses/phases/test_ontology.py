@@ -38,6 +38,8 @@ def test_a_data_sets_own_names_are_found() -> None:
     with np.load(real_data("surgical", "cholec80_labels_1fps.npz")) as labels:
         columns = [procedure.column_of(str(n)) for n in labels["phase_names"]]
     assert columns == list(range(7))
+    theirs = ("carlot-triangle-dissection", "clipping-and-cutting", "gallbladder-extraction")
+    assert [procedure.column_of(name) for name in theirs] == [1, 2, 6]
     with pytest.raises(UnusableCall, match="cholecystectomy has no phase 'suturing'"):
         procedure.column_of("suturing")
 
@@ -60,6 +62,8 @@ def test_overlays_of_gastric_bypass_labels_are_no_phases() -> None:
         ({"name": "Clipping-Cutting"}, "a name stands there twice"),
         ({"code": "A-CODE-THAT-IS-TOO-LONG"}, "at most 16 characters"),
         ({"number": "1"}, "a table needs exactly name, code, meaning, colour"),
+        ({"also": ["clipping and cutting"]}, "a name stands there twice"),
+        ({"also": "prep"}, "also is 'prep', not a list"),
         ({"meaning": ""}, "meaning is '', not a text"),
     ],
 )
