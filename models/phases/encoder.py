@@ -10,12 +10,14 @@ References
    2019.
 """
 
+import copy
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 PICTURE_SIDE = 224
 """Rows and columns of a picture."""
@@ -79,7 +81,7 @@ class _Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(before, after, kernel, stride, groups=groups, bias=False)
-        self.norm = nn.BatchNorm2d(after, eps=1e-3, momentum=0.01)
+        self.norm: nn.Module = nn.BatchNorm2d(after, eps=1e-3, momentum=0.01)
         self.linear = linear
 
     def forward(self, value: Tensor) -> Tensor:
@@ -131,6 +133,19 @@ def imagenet_encoder() -> Encoder:
     encoder = Encoder()
     encoder.load_state_dict(_renamed(published))
     return encoder.eval()
+
+
+def fused(encoder: Encoder) -> Encoder:
+    """Return an encoder whose batch norms are part of its convolutions, as graphs have them.
+
+    An exporter does this by itself, but then weights that were rounded before are rounded again.
+    """
+    encoder = copy.deepcopy(encoder).eval()
+    for layer in encoder.modules():
+        if isinstance(layer, _Convolution):
+            layer.convolution = fuse_conv_bn_eval(layer.convolution, layer.norm)
+            layer.norm = nn.Identity()
+    return encoder
 
 
 def _renamed(published: dict[str, Tensor]) -> dict[str, Tensor]:

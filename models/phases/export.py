@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from models.perfusion.export import rounded_weights, store_in_half_precision
 from models.phases.counting import count_operations, tool_table
-from models.phases.encoder import N_FEATURES, PICTURE_SIDE, Encoder, imagenet_encoder
+from models.phases.encoder import N_FEATURES, PICTURE_SIDE, Encoder, fused, imagenet_encoder
 from models.phases.labels import Operation, read_bypass, read_cholec80
 from models.phases.network import N_KEYS, WINDOW, TemporalNetwork
 from models.phases.train import DATA, N_PHASES, RUNS, operations_of
@@ -34,8 +34,9 @@ FOLDER = Path(__file__).parent
 BUNDLE = FOLDER / "bundle"
 """The bundle."""
 
-NETWORK_FILTER = {"temperature": 4.0, "switch_probability": 0.8}
-"""The filter after the temporal network, chosen on drawn outputs of training operations."""
+NETWORK_FILTER = {"temperature": 4.0, "switch_probability": 0.6}
+"""The filter after the temporal network, as ``tune`` chose it on drawn outputs of training
+operations."""
 
 PICTURE_FILTER = {"temperature": 8.0, "switch_probability": 0.8}
 """The filter of a procedure without networks."""
@@ -73,7 +74,7 @@ def export_bundle(
     shutil.rmtree(bundle / "models", ignore_errors=True)
     for name in ("models", "configs", "docs"):
         (bundle / name).mkdir(parents=True, exist_ok=True)
-    encoder = imagenet_encoder()
+    encoder = fused(imagenet_encoder())
     encoder.load_state_dict(rounded(encoder.state_dict()))
     export_encoder(encoder, bundle / "models" / "encoder.onnx")
     head = nn.Linear(N_FEATURES, N_PHASES)
@@ -141,7 +142,7 @@ def export_encoder(encoder: Encoder, path: Path) -> None:
 
 def export_head(head: nn.Linear, path: Path) -> None:
     """Write the head: ``features`` (1, 1280) in, ``logits`` (1, phases) out."""
-    example = torch.zeros(1, N_FEATURES)
+    example = torch.zeros(1, head.in_features)
     _export(head.eval(), (example,), (["features"], ["logits"]), path)
 
 

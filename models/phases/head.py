@@ -118,6 +118,8 @@ def report(held_out: HeldOut, temperature: float, procedure: Procedure) -> dict[
     n = len(procedure.phases)
     confusion = np.zeros((n, n), dtype=int)
     np.add.at(confusion, (held_out.phase, found), 1)
+    labelled = confusion.sum(axis=1) > 0
+    shares = confusion.diagonal()[labelled] / confusion[labelled].sum(axis=1)
     sure = probabilities.max(axis=1)
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
     filled = [b for b in range(BINS) if (place == b).any()]
@@ -136,8 +138,7 @@ def report(held_out: HeldOut, temperature: float, procedure: Procedure) -> dict[
         "accuracy_percent": {
             str(v): 100 * float(right[held_out.video == v].mean()) for v in videos
         },
-        "balanced_accuracy_percent": 100
-        * float(np.mean(confusion.diagonal() / confusion.sum(axis=1))),
+        "balanced_accuracy_percent": 100 * float(np.mean(shares)),
         "most_frequent_percent": 100
         * float(np.mean(held_out.phase == np.bincount(held_out.phase).argmax())),
         "temperature": temperature,
@@ -153,7 +154,8 @@ def draw(told: dict[str, object], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     confusion = np.array(told["confusion"])
     names = [str(name).replace("_", " ") for name in told["phases"]]  # type: ignore[attr-defined]
-    left.imshow(confusion / confusion.sum(axis=1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
+    totals = np.maximum(1, confusion.sum(axis=1, keepdims=True))
+    left.imshow(confusion / totals, cmap="Blues", vmin=0, vmax=1)
     for row, counts in enumerate(confusion):
         for column, count in enumerate(counts):
             left.text(column, row, str(count), ha="center", va="center", fontsize=8)

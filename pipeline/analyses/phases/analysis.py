@@ -77,17 +77,9 @@ def analyse(
     return _result(seconds, networks, settings, stopwatch)
 
 
-def result_of(
-    recognised: Sequence[Recognised],
-    marks: Sequence[Mark],
-    networks: PhaseNetworks,
-    settings: PhasesSettings,
-) -> PhasesResult:
-    """Return the result of seconds that were recognised otherwise than from pictures."""
-    seconds = _Seconds(keep_sights=False)
-    seconds.recognised.extend(recognised)
-    seconds.marks.extend(marks)
-    return _result(seconds, networks, settings, Stopwatch())
+def kept_steps(frames: Iterable[TimedFrame], networks: PhaseNetworks) -> Iterator[Step]:
+    """Yield the seconds of a video with all that is known of them."""
+    return _from_frames(frames, PhaseStepper(networks), Stopwatch())
 
 
 class _Seconds:

@@ -37,9 +37,10 @@ class FeatureStore:
         A file that cannot be read counts as none: it is written again.
         """
         try:
-            with np.load(self._path(input_digest, networks), allow_pickle=False) as kept:
+            with self._path(input_digest, networks).open("rb") as file:
+                kept = np.load(file, allow_pickle=False)
                 marks, features = kept["mark"], kept["features"]
-        except (OSError, ValueError, KeyError, BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None
         seen = iter(features)
         return tuple(

@@ -53,6 +53,10 @@ class PhaseNetworks:
     filter: PhaseFilter
     """The filter after the temporal network, or after the pictures where there is none."""
 
+    tool_table: NDArray[np.float64] | None
+    """Probabilities of the phases given the instruments in sight: shape ``(2 ** tools, phases)``,
+    the first instrument the lowest bit of the row. None where it was not counted."""
+
     plain_filter: PhaseFilter
     """The same model on the pictures' own probabilities: a baseline, with nothing held on to."""
 
@@ -94,6 +98,7 @@ def open_phases(bundle: Bundle, procedure_name: str, *, threads: int = 1) -> Pha
         head=_head(bundle, model, n) if has_networks else None,
         temporal=_temporal(bundle, model, n) if has_networks else None,
         counts=counts,
+        tool_table=_tool_table(known.get("tool_table"), 2 ** len(model.tools), n),
         filter=PhaseFilter(counts, FilterSettings.from_json(known.get("filter"))),
         plain_filter=PhaseFilter(counts, FilterSettings.from_json(known.get("plain_filter"))),
     )
@@ -128,6 +133,19 @@ def _known(bundle: Bundle, procedure: Procedure) -> Mapping[str, object]:
             f"metadata.json: {procedure.name} of another version than {procedure.version}"
         )
     return known
+
+
+def _tool_table(values: object, n_sets: int, n_phases: int) -> NDArray[np.float64] | None:
+    """Return the table of a bundle, if it has one."""
+    if values is None:
+        return None
+    try:
+        table = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise BundleRejected("metadata.json: tool_table is not of numbers") from None
+    if table.shape != (n_sets, n_phases) or not (table > 0).all() or not (table <= 1).all():
+        raise BundleRejected(f"metadata.json: tool_table is {table.shape}, not probabilities")
+    return table
 
 
 def _encoder_contract(model: ModelSettings) -> Contract:

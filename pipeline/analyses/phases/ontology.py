@@ -93,9 +93,14 @@ class Procedure:
             If there is none.
         """
         for column, phase in enumerate(self.phases):
-            if _plain(label) in {_plain(name) for name in (phase.name, *phase.also)}:
+            if any(same_name(label, name) for name in (phase.name, *phase.also)):
                 return column
         raise UnusableCall(f"{self.name} has no phase {label!r}; it has {', '.join(self.names)}")
+
+
+def same_name(one: str, other: str) -> bool:
+    """Tell whether two names differ in case, spaces and punctuation alone."""
+    return _plain(one) == _plain(other)
 
 
 def procedure_names() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ class PhaseStepper:
             with np.load(io.BytesIO(state), allow_pickle=False) as saved:
                 arrays = {name: saved[name] for name in saved.files}
             header = json.loads(arrays.pop("header").tobytes())
-        except (ValueError, KeyError, OSError, EOFError) as problem:
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile) as problem:
             raise UnusableCall("saved state: damaged") from problem
         self._check(header, arrays)
         last_t = header["last_t"]
