@@ -256,6 +256,72 @@ def evaluate_reconstruction_command(
         raise typer.Exit(SOME_INPUT_FAILED)
 
 
+@evaluate.command("phases", cls=spreading("--video", "--features", "--logits"))
+def evaluate_phases_command(
+    *,
+    frames: Annotated[
+        Path | None,
+        typer.Option("--frames", metavar="DIR", exists=True, file_okay=False, help="Frames."),
+    ] = None,
+    features: Annotated[
+        list[Path] | None,
+        typer.Option("--features", metavar="FILE.npz", exists=True, help="Instruments in sight."),
+    ] = None,
+    logits: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--logits", metavar="FILE.npz", exists=True, help="Another encoder's outputs."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            metavar="FILE",
+            exists=True,
+            help="CSV with video, second, phase, file; or npz with videoNN_phase.",
+        ),
+    ] = None,
+    procedure: Annotated[
+        str | None, typer.Option("--procedure", metavar="NAME", help="Default: as configured.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    models: ModelsOption = None,
+) -> None:
+    """Compare the phase analysis with labels, beside the trivial ways to do the same.
+
+    From frames the whole analysis is judged. From another encoder's outputs (videoNN_logits), from
+    instruments in sight (videoNN_tools) or from both, all but the encoder is. Exit status: 0 all
+    judged, 1 some operation could not be judged, 2 unusable call.
+    """
+    from pipeline.analyses.phases.networks import open_phases
+    from pipeline.console import Reporter, printable
+    from pipeline.evaluatephases import evaluate_phases
+    from pipeline.infer.bundle import find_bundle, load_bundle
+    from pipeline.labelledphases import LabelledSource, read_labelled
+    from pipeline.manifest import finite_object, serialised
+
+    with _complaints():
+        settings = _configuration(config, models=models)
+        search = [settings.models.path] if settings.models.path else []
+        bundle = load_bundle(find_bundle("phases", search))
+        networks = open_phases(bundle, procedure or settings.phases.procedure)
+        source = LabelledSource(
+            frames=frames, outputs=(*(logits or []), *(features or [])), labels=labels
+        )
+        operations = read_labelled(source, networks.procedure, networks.model.tools)
+        reporter = Reporter()
+        with reporter.shown():
+            found = evaluate_phases(operations, networks, reporter.counted)
+    if as_json:
+        typer.echo(serialised(finite_object(found.to_json())).rstrip())
+    else:
+        typer.echo("\n".join(printable(line) for line in found.table().splitlines()))
+    if found.not_judged:
+        raise typer.Exit(SOME_INPUT_FAILED)
+
+
 @app.command("demo-study")
 def demo_study_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],

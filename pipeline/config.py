@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeGuard, TypeVar, get_type_hints
 
 from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.errors import UnusableCall
 
@@ -79,6 +80,9 @@ class Configuration:
 
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
     """The reconstruction analysis."""
+
+    phases: PhasesSettings = field(default_factory=PhasesSettings)
+    """The analysis of surgical phases."""
 
     output: OutputSettings = field(default_factory=OutputSettings)
     """What is written."""
