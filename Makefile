@@ -14,7 +14,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    generate a study and raw data, analyse them, say where the results are"
+	@echo "make demo    generate a study, raw data and a video, analyse them, say where the results are"
 	@echo "make test    check style, types and layers, and run the tests"
 	@echo "make check   the same without the tests"
 	@echo "make bench   measure the pipeline's time and memory"
@@ -23,7 +23,8 @@ help:
 demo: $(VENV)/.installed
 	$(BIN)/vesalius demo-study $(DEMO)/study
 	$(BIN)/vesalius demo-raw $(DEMO)/raw
-	$(BIN)/vesalius run $(DEMO)/study $(DEMO)/raw --output $(DEMO)/out --ledger $(DEMO)/ledger.db
+	$(BIN)/vesalius demo-video $(DEMO)/video
+	$(BIN)/vesalius run $(DEMO)/study $(DEMO)/raw $(DEMO)/video --output $(DEMO)/out --ledger $(DEMO)/ledger.db
 	@echo "Figures, NIfTI and DICOM objects: $(DEMO)/out"
 
 test: check
@@ -38,6 +39,7 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reconstruction
+	$(BIN)/python -m benchmarks.phases
 
 train: $(VENV)/.installed-dev
 	$(BIN)/python -m models.perfusion.train locator --data $(TRAINING)

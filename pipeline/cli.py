@@ -5,6 +5,7 @@ all done, 1 some input failed, 2 unusable call, 130 interrupted. Standard output
 one JSON object with ``--json``; all else goes to standard error.
 """
 
+import json
 import logging
 import signal
 import sys
@@ -138,6 +139,75 @@ def run_command(
     typer.echo(serialised(manifest.to_json()).rstrip() if as_json else summary(manifest, where))
     if manifest.failed:
         raise typer.Exit(SOME_INPUT_FAILED)
+
+
+@app.command("stream")
+def stream_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Video file, camera (/dev/video0), URL (rtsp, udp, ...), or - for standard input.",
+        ),
+    ],
+    *,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Play a file as fast as it goes, not at its own pace.")
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help="Save the state here, and go on from it."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--serve",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Serve /state and /events on the loopback interface; 0 takes any free port.",
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a second and no text.")
+    ] = False,
+    models: ModelsOption = None,
+) -> None:
+    """Follow an operation on video: present phase, confidence, what is expected next.
+
+    Exit status: 0 the source has ended, 2 unusable call.
+    """
+    from contextlib import nullcontext
+
+    from pipeline.analyses.phases.networks import open_phases
+    from pipeline.analyses.phases.result import StepResult
+    from pipeline.infer.bundle import find_bundle, load_bundle
+    from pipeline.stream import StreamRequest, follow, second_line, second_values
+    from pipeline.streamserver import Broadcast, served
+
+    with _complaints():
+        settings = _configuration(config, models=models)
+        search = [settings.models.path] if settings.models.path else []
+        bundle = load_bundle(find_bundle("phases", search))
+        networks = open_phases(bundle, settings.phases.procedure)
+        broadcast = Broadcast()
+        with nullcontext() if port is None else served(broadcast, port) as opened:
+            if opened is not None:
+                typer.echo(f"http://127.0.0.1:{opened}/state", err=True)
+
+            def told(result: StepResult) -> None:
+                values = second_values(result)
+                broadcast.tell(values)
+                typer.echo(json.dumps(values) if as_json else second_line(result, networks))
+
+            request = StreamRequest(source=source, state=state, at_own_pace=not fast)
+            latency = follow(request, networks, told)
+    typer.echo(
+        f"{latency.n_pictures} pictures, latency p50 {latency.p50_ms:.1f} ms, "
+        f"p99 {latency.p99_ms:.1f} ms",
+        err=True,
+    )
 
 
 @evaluate.command("perfusion")
@@ -349,6 +419,20 @@ def demo_raw_command(
     with _complaints():
         path = write_raw(folder, seed)
     typer.echo(f"{path.name} in {folder}")
+
+
+@app.command("demo-video")
+def demo_video_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
+    *,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, other videos.")] = 1,
+) -> None:
+    """Generate an operation on video, as MP4 and as a DICOM object."""
+    from pipeline.demovideo import write_video
+
+    with _complaints():
+        paths = write_video(folder, seed)
+    typer.echo(f"{', '.join(path.name for path in paths)} in {folder}")
 
 
 @ledger.command("migrate")

@@ -150,6 +150,9 @@ class VideoSeries:
     columns: int
     """Columns of a picture."""
 
+    duration_seconds: float | None
+    """Length of the case as its containers say it [s]; None where they do not."""
+
     instances: tuple[VideoInstance, ...]
     """Its DICOM instances in order of time; none for files that are no DICOM."""
 
@@ -162,6 +165,9 @@ class VideoSeries:
 
     pictures: Callable[[float], PictureSource] = field(repr=False, compare=False)
     """Returns the pictures at a rate [1/s]."""
+
+    still: Callable[[float], TimedFrame | None] = field(repr=False, compare=False)
+    """Returns the picture that is shown at a time [s], sought and not decoded up to."""
 
     notes: tuple[str, ...] = ()
     """What a reader should know."""

@@ -31,3 +31,13 @@ class TimedFrame:
             raise ValueError(f"a picture of {self.rgb.dtype} {shape}, not of uint8 (n, m, 3)")
         if not np.isfinite(self.t_seconds):
             raise ValueError(f"a picture at {self.t_seconds} s")
+
+    def later(self, seconds: float) -> "TimedFrame":
+        """Return the same picture at a later time.
+
+        Parameters
+        ----------
+        seconds
+            By how much [s].
+        """
+        return TimedFrame(t_seconds=self.t_seconds + seconds, rgb=self.rgb)

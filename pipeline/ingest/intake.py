@@ -28,7 +28,7 @@ from pipeline.ingest.video.candidates import (
     folder_candidate,
     is_video_name,
 )
-from pipeline.ingest.video.folder import TimedPicture, time_of
+from pipeline.ingest.video.folder import is_picture_name, timed
 from pipeline.quiet import quietly
 from pipeline.study import InputSeries
 
@@ -69,8 +69,8 @@ class Intake:
     dicom_videos: list[DicomVideo] = field(default_factory=list)
     """DICOM instances that hold video."""
 
-    pictures: dict[Path, list[TimedPicture]] = field(default_factory=dict)
-    """Pictures with a time for a name, by their folder."""
+    pictures: dict[Path, list[FoundFile]] = field(default_factory=dict)
+    """Pictures, by their folder."""
 
     refusals: list[Refusal] = field(default_factory=list)
     """Files that are not what they claim to be."""
@@ -148,9 +148,8 @@ def _take(file: FoundFile, limits: Limits, intake: Intake, reference: Reference 
         intake.nifti.append(_nifti_candidate(file, limits))
     elif is_video_name(file.path):
         intake.videos.append(file_candidate(file, limits))
-    elif (t_seconds := time_of(file.path)) is not None:
-        picture = TimedPicture(path=file.path, name=file.name, t_seconds=t_seconds)
-        intake.pictures.setdefault(file.path.parent, []).append(picture)
+    elif is_picture_name(file.path):
+        intake.pictures.setdefault(file.path.parent, []).append(file)
     elif looks_like_dicom(file.path):
         _take_dicom(file, limits, intake)
     else:
@@ -158,16 +157,23 @@ def _take(file: FoundFile, limits: Limits, intake: Intake, reference: Reference 
 
 
 def _take_folders(intake: Intake) -> None:
-    """Take the pictures of each folder as a video; one alone is no video, and is ignored."""
-    for folder, pictures in intake.pictures.items():
-        if len(pictures) == 1:
-            intake.ignored.append(pictures[0].name)
-            continue
+    """Take the pictures of each folder that have times as a video.
+
+    One alone is no video, and is ignored like those without a time.
+    """
+    for folder, files in intake.pictures.items():
+        names = tuple(file.name for file in files)
         try:
-            intake.videos.append(folder_candidate(folder.name, pictures))
+            pictures = timed(folder, [(file.path, file.name) for file in files])
+            if len(pictures) > 1:
+                intake.videos.append(folder_candidate(folder.name, pictures))
+            else:
+                pictures = []
         except StudyRejected as error:
-            names = tuple(p.name for p in pictures)
             intake.refusals.append(replace(file_refusal(folder.name, str(error)), files=names))
+            continue
+        taken = {picture.name for picture in pictures}
+        intake.ignored += [name for name in names if name not in taken]
 
 
 def _take_other(file: FoundFile, intake: Intake) -> None:

@@ -27,8 +27,9 @@ from pipeline.ingest.frame import Instance
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.video.container import VideoShape, shape_of
 from pipeline.ingest.video.folder import FolderPictures, TimedPicture, shape_of_picture
+from pipeline.ingest.video.folder import still as still_of_folder
 from pipeline.ingest.video.fragments import open_codestream
-from pipeline.ingest.video.pictures import Pictures, VideoSource
+from pipeline.ingest.video.pictures import Pictures, VideoSource, still
 from pipeline.study import PictureSource, VideoInstance, VideoSeries
 
 MODALITY = "VIDEO"
@@ -69,6 +70,11 @@ class DicomVideo:
 
     number: float
     """Instance Number (0020,0013); 0 where it is not stated."""
+
+
+def is_video(candidate: Candidate) -> bool:
+    """Tell whether a candidate is a video."""
+    return candidate.modality == MODALITY or candidate.sop_class_uid in VIDEO_CLASSES
 
 
 def is_video_name(path: Path) -> bool:
@@ -119,19 +125,19 @@ def file_candidate(file: FoundFile, limits: Limits) -> Candidate:
         shape = shape_of(stream, file.name)
     sha256 = digest_file(file.path)
     digest = digest_set([sha256])
+    source = VideoSource(name=file.name, start_seconds=0.0, open=lambda: file.path.open("rb"))
     series = VideoSeries(
         label=file.name,
         study_instance_uid=None,
         series_instance_uids=(),
         rows=shape.rows,
         columns=shape.columns,
+        duration_seconds=shape.duration_seconds,
         instances=(),
         header=None,
         input_digest=digest,
-        pictures=partial(
-            _pictures,
-            [VideoSource(name=file.name, start_seconds=0.0, open=lambda: file.path.open("rb"))],
-        ),
+        pictures=partial(_pictures, [source]),
+        still=partial(still, [source]),
     )
     return _candidate(series, shape, (MODALITY, None, 1), [(file.path, file.name, sha256)])
 
@@ -159,10 +165,12 @@ def folder_candidate(name: str, pictures: Sequence[TimedPicture]) -> Candidate:
         series_instance_uids=(),
         rows=rows,
         columns=columns,
+        duration_seconds=ordered[-1].t_seconds,
         instances=(),
         header=None,
         input_digest=digest_set([*(sha256 for _, _, sha256 in files), digest_bytes(times)]),
         pictures=lambda _rate: FolderPictures(ordered),
+        still=partial(still_of_folder, ordered),
     )
     length = ordered[-1].t_seconds - ordered[0].t_seconds
     shape = VideoShape(
@@ -205,6 +213,7 @@ def dicom_candidate(videos: Sequence[DicomVideo]) -> Candidate:
         series_instance_uids=(first.instance.series_instance_uid,),
         rows=first.shape.rows,
         columns=first.shape.columns,
+        duration_seconds=starts[-1] + (ordered[-1].shape.duration_seconds or 0.0),
         instances=tuple(
             VideoInstance(
                 sop_class_uid=v.instance.sop_class_uid,
@@ -217,6 +226,7 @@ def dicom_candidate(videos: Sequence[DicomVideo]) -> Candidate:
         header=first.header,
         input_digest=digest_set(v.instance.sha256 for v in ordered),
         pictures=partial(_pictures, sources),
+        still=partial(still, sources),
     )
     files = [(v.instance.path, v.instance.name, v.instance.sha256) for v in ordered]
     kind = (first.instance.modality, first.instance.sop_class_uid, len(ordered))

@@ -5,7 +5,7 @@ it may use the containers and codecs of endoscopic video only.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
@@ -26,11 +26,32 @@ CONTAINERS = "mov,matroska,webm,mpegts,mpeg,mpegvideo,avi,h264,hevc"
 CODECS = ("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg")
 """Codecs of pictures that are read."""
 
+NO_CONTAINER = "no video container that is read, or cut short before its index"
+
+LIVE = {
+    "protocol_whitelist": "file,udp,rtp,rtsp,tcp,srt",
+    "rtsp_transport": "tcp",
+    "fflags": "nobuffer",
+}
+"""Options of FFmpeg for a source that is not over yet."""
+
+LIVE_SCHEMES = ("udp", "rtp", "rtsp", "srt", "tcp")
+"""Schemes of the addresses of live video."""
+
+LIVE_TIMEOUT_S = 20.0
+"""A source that sends nothing for so long has ended [s]."""
+
 LARGEST_SIDE = 4096
 """Rows and columns of a picture: an operating theatre's cameras reach 3840."""
 
 MOST_FAILURES = 1000
 """Failures to read on, one after the other, after which the rest of a file is given up."""
+
+JOINABLE = ("mpegts", "mpeg")
+"""Containers that are joined by writing one after another."""
+
+EARLY_S = 1.0
+"""Pictures that end so long before their container says are cut short [s]."""
 
 CLOCK_JUMP_S = 1.0
 """A clock that falls back by more than this was set anew [s]."""
@@ -100,26 +121,25 @@ def shape_of(file: BinaryIO, name: str) -> VideoShape:
     NotApplicable
         If it holds no picture, or those of a codec that is not read.
     """
+    file.seek(0)
     with _opened(file, name) as (container, stream):
-        duration = _seconds(stream.duration, stream.time_base)
-        if duration is None:
-            duration = _seconds(container.duration, Fraction(1, av.time_base))
         return VideoShape(
             codec=stream.codec_context.name,
             rows=stream.codec_context.height,
             columns=stream.codec_context.width,
             rate_hz=_rate(stream),
-            duration_seconds=duration if duration and duration > 0 else None,
+            duration_seconds=_length(container, stream),
         )
 
 
-def decoded(file: BinaryIO, name: str, *, threads: int = 1) -> Iterator[Decoded | Damaged]:
+def decoded(source: BinaryIO | str, name: str, *, threads: int = 1) -> Iterator[Decoded | Damaged]:
     """Yield the pictures of a video in order of time, and where something is damaged.
 
     Parameters
     ----------
-    file
-        The container.
+    source
+        The container, from its beginning, or the address of a camera or of a sender: a device, or a
+        URL of ``LIVE_SCHEMES``.
     name
         How messages name it.
     threads
@@ -130,56 +150,113 @@ def decoded(file: BinaryIO, name: str, *, threads: int = 1) -> Iterator[Decoded 
     UnreadableFile, NotApplicable
         As ``shape_of``.
     """
-    with _opened(file, name) as (container, stream):
+    with _opened(source, name) as (container, stream):
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
-        clock = _Clock(stream)
+        clock = _Clock(stream, may_be_joined=container.format.name in JOINABLE)
         gaps = _Gaps(clock.step)
         for packet in _packets(container, stream):
-            if packet is None or packet.is_corrupt:
-                yield Damaged()
-                continue
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                yield Damaged()
-                continue
-            for frame in frames:
-                if frame.is_corrupt:
+            for frame in _frames(packet):
+                t_seconds = None if frame is None else clock.read(frame)
+                if frame is None or (t_seconds is not None and gaps.before(t_seconds)):
                     yield Damaged()
-                    continue
-                t_seconds = clock.read(frame)
-                if gaps.before(t_seconds):
-                    yield Damaged()
-                yield Decoded(t_seconds=t_seconds, frame=frame)
+                if frame is not None and t_seconds is not None:
+                    yield Decoded(t_seconds=t_seconds, frame=frame)
+        if _ends_early(container, stream, clock):
+            yield Damaged()
+
+
+def picture_at(file: BinaryIO, name: str, t_seconds: float) -> VideoFrame | None:
+    """Return the picture that is shown at a time, sought and not decoded up to; None if none is.
+
+    Parameters
+    ----------
+    file
+        The container.
+    name
+        How messages name it.
+    t_seconds
+        The time, from the start of the stream [s].
+
+    Raises
+    ------
+    UnreadableFile, NotApplicable
+        As ``shape_of``.
+    """
+    with _opened(file, name) as (container, stream):
+        start = _seconds(stream.start_time, stream.time_base) or 0.0
+        with suppress(av.error.FFmpegError):
+            container.seek(round((start + t_seconds) * av.time_base), backward=True)
+        shown = None
+        for packet in _packets(container, stream):
+            if packet is None:
+                continue
+            with suppress(av.error.FFmpegError):
+                for frame in packet.decode():
+                    time = _seconds(frame.pts, frame.time_base)
+                    if shown is not None and time is not None and time - start > t_seconds:
+                        return shown
+                    shown = frame
+        return shown
+
+
+def _frames(packet: "Packet[VideoStream] | None") -> list[VideoFrame | None]:
+    """Return the pictures that a packet completes; None for one that is damaged."""
+    if packet is None or packet.is_corrupt:
+        return [None]
+    try:
+        return [None if frame.is_corrupt else frame for frame in packet.decode()]
+    except av.error.FFmpegError:
+        return [None]
+
+
+def _ends_early(container: InputContainer, stream: VideoStream, clock: "_Clock") -> bool:
+    """Tell whether a container states to be longer than its pictures are."""
+    length = _length(container, stream)
+    if length is None or clock.last is None:
+        return False
+    return length - clock.last > max(EARLY_S, GAP_STEPS * clock.step)
 
 
 class _Clock:
-    """Reads the times of pictures: from the first picture, and never backwards."""
+    """Reads the times of pictures: from the first picture, and never backwards.
 
-    def __init__(self, stream: VideoStream) -> None:
+    Parameters
+    ----------
+    stream
+        The pictures.
+    may_be_joined
+        Whether the container is one that is joined by writing one file after another, so that its
+        clock may begin anew.
+    """
+
+    def __init__(self, stream: VideoStream, *, may_be_joined: bool) -> None:
         self.step = 1 / _rate(stream)
+        self.last: float | None = None
+        self._may_be_joined = may_be_joined
         self._start: float | None = None
-        self._last: float | None = None
 
-    def read(self, frame: VideoFrame) -> float:
-        """Return the time of the next picture [s].
+    def read(self, frame: VideoFrame) -> float | None:
+        """Return the time of the next picture [s]; None if it comes too late to be shown.
 
-        A picture without a time, or with one that is not later than the last, is shown a step after
-        it. Where the clock jumps back by more than ``CLOCK_JUMP_S``, as in transport streams that
-        were joined, it goes on from there.
+        A picture without a time is shown a step after the last. Pictures come in order of time but
+        after damage, where the decoder lets go of what it has kept.
         """
         time = _seconds(frame.pts, frame.time_base)
         if self._start is None:
             self._start = time or 0.0
         found = None if time is None else time - self._start
-        if self._last is not None and (found is None or found <= self._last):
-            following = self._last + self.step
-            if time is not None and found is not None and found < self._last - CLOCK_JUMP_S:
-                self._start = time - following
-            found = following
-        self._last = found or 0.0
-        return self._last
+        if self.last is None:
+            found = found or 0.0
+        elif found is None:
+            found = self.last + self.step
+        elif found <= self.last:
+            if not self._may_be_joined or found > self.last - CLOCK_JUMP_S:
+                return None
+            found = self.last + self.step
+            self._start = (time or 0.0) - found
+        self.last = found
+        return found
 
 
 class _Gaps:
@@ -204,20 +281,30 @@ class _Gaps:
 
 
 @contextmanager
-def _opened(file: BinaryIO, name: str) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a container and its stream of pictures."""
-    file.seek(0)
+def _opened(source: BinaryIO | str, name: str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a container, or what an address names, and its stream of pictures."""
+    is_address = isinstance(source, str)
     try:
         container = av.open(
-            file, mode="r", options={"format_whitelist": CONTAINERS}, metadata_errors="ignore"
+            source,
+            mode="r",
+            format=_device_format(source),
+            options=LIVE if is_address else {"format_whitelist": CONTAINERS},
+            metadata_errors="ignore",
+            timeout=LIVE_TIMEOUT_S if is_address else None,
         )
     except (av.error.FFmpegError, ValueError, OSError):
         # Not chained: FFmpeg's text may quote the file.
-        raise UnreadableFile(
-            f"{name}: no video container that is read, or cut short before its index"
-        ) from None
+        what = "cannot be reached, or sends no video" if is_address else NO_CONTAINER
+        raise UnreadableFile(f"{name}: {what}") from None
     with container:
         yield container, _stream_of(container, name)
+
+
+def _device_format(source: BinaryIO | str) -> str | None:
+    """Return FFmpeg's name for what reads a camera; None for what is no device."""
+    is_camera = isinstance(source, str) and source.startswith("/dev/video")
+    return "v4l2" if is_camera else None
 
 
 def _stream_of(container: InputContainer, name: str) -> VideoStream:
@@ -231,6 +318,8 @@ def _stream_of(container: InputContainer, name: str) -> VideoStream:
         codec = "unknown" if context is None else context.name
         raise NotApplicable(f"{name}: codec {codec[:20]}, read are {', '.join(CODECS)}")
     rows, columns = context.height, context.width
+    if not (rows and columns):
+        raise UnreadableFile(f"{name}: not enough of the video to know the size of its pictures")
     if not (0 < rows <= LARGEST_SIDE and 0 < columns <= LARGEST_SIDE):
         raise UnreadableFile(
             f"{name}: pictures of {rows} x {columns}, read are up to {LARGEST_SIDE} a side"
@@ -255,6 +344,14 @@ def _packets(
             continue
         failures = 0
         yield packet
+
+
+def _length(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return the length that a container states [s]; None where it does not."""
+    length = _seconds(stream.duration, stream.time_base)
+    if length is None:
+        length = _seconds(container.duration, Fraction(1, av.time_base))
+    return length if length and length > 0 else None
 
 
 def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:

@@ -7,6 +7,7 @@ and any frame rate give what a viewer sees. A picture is shown until the next, b
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UnreadableFile
 from pipeline.imaging.timedframe import TimedFrame
-from pipeline.ingest.video.container import Damaged, Decoded, decoded
+from pipeline.ingest.video.container import Damaged, Decoded, decoded, picture_at
 
 LONGEST_SHOWN_S = 10.0
 """A recorder that writes a picture only when it changes writes one so often at least [s]."""
@@ -50,8 +51,8 @@ class VideoSource:
     start_seconds: float
     """Where it begins in the case [s]."""
 
-    open: Callable[[], BinaryIO] = field(repr=False, compare=False)
-    """Opens the container."""
+    open: Callable[[], AbstractContextManager[BinaryIO | str]] = field(repr=False, compare=False)
+    """Opens the container, or gives the address of a source that is going on."""
 
 
 class Pictures:
@@ -102,7 +103,30 @@ class Pictures:
                     yield frame
         if not found:
             names = ", ".join(source.name for source in self._sources)
-            raise UnreadableFile(f"{names}: no picture can be decoded")
+            raise UnreadableFile(
+                f"{names}: no picture can be decoded: the stream is empty, damaged, or not of the "
+                "codec that its container names"
+            )
+
+
+def still(sources: Sequence[VideoSource], t_seconds: float) -> TimedFrame | None:
+    """Return the picture of a case that is shown at a time; None if there is none.
+
+    Parameters
+    ----------
+    sources
+        The files of the case, in order.
+    t_seconds
+        The time, from the start of the case [s].
+    """
+    source = [s for s in sources if s.start_seconds <= t_seconds + EPSILON_S][-1]
+    with source.open() as file:
+        if isinstance(file, str):
+            return None
+        frame = picture_at(file, source.name, t_seconds - source.start_seconds + EPSILON_S)
+    if frame is None:
+        return None
+    return TimedFrame(t_seconds=t_seconds, rgb=np.asarray(frame.to_ndarray(format="rgb24")))
 
 
 class _Sampler:
@@ -127,7 +151,7 @@ class _Sampler:
         t = self._start + event.t_seconds
         yield from self._until(t - EPSILON_S)
         if self._broken_at is not None:
-            self._damage.append(DamagedStretch(start_seconds=self._broken_at, end_seconds=t))
+            self._add_damage(self._broken_at, t)
             self._broken_at = None
         self._shown, self._pixels, self._last_good = event, None, t
 
@@ -135,7 +159,16 @@ class _Sampler:
         """Yield the pictures that are still shown at the end."""
         yield from self._until(self._last_good + EPSILON_S)
         if self._broken_at is not None:
-            self._damage.append(DamagedStretch(start_seconds=self._broken_at, end_seconds=None))
+            self._add_damage(self._broken_at, None)
+
+    def _add_damage(self, start: float, end: float | None) -> None:
+        """Add a stretch; one that begins where the last one ended makes it longer."""
+        last = self._damage[-1] if self._damage else None
+        ended = None if last is None else last.end_seconds
+        if last is not None and ended is not None and ended - EPSILON_S <= start <= ended + 1.0:
+            self._damage.pop()
+            start = last.start_seconds
+        self._damage.append(DamagedStretch(start_seconds=start, end_seconds=end))
 
     def _until(self, t: float) -> Iterator[TimedFrame]:
         """Yield the picture that is shown at each moment before a time."""

@@ -108,6 +108,20 @@ def test_a_folder_of_pictures_is_a_video_by_its_names(tmp_path: Path) -> None:
     assert shown_level(frames[1].rgb) == level_of(16)
 
 
+def test_a_table_says_the_times_of_pictures_of_any_name(tmp_path: Path) -> None:
+    for index, name in enumerate(("first.png", "second.jpg", "other.png")):
+        Image.fromarray(np.full((48, 64, 3), level_of(index), dtype=np.uint8)).save(tmp_path / name)
+    (tmp_path / "times.csv").write_text("file,t_seconds\nsecond.jpg,2.5\nfirst.png,1\n")
+    inventory = take_inventory([tmp_path])
+    assert "other.png" in inventory.ignored
+    frames = list(load(inventory).pictures(1.0))
+    assert [f.t_seconds for f in frames] == [1.0, 2.5]
+    (tmp_path / "times.csv").write_text("name,time\n")
+    (tmp_path / "times.csv").write_text("file,t_seconds\nfirst.png,soon\n")
+    (refusal,) = take_inventory([tmp_path]).refusals
+    assert "times.csv: no table of files and times" in refusal.reason
+
+
 def test_two_pictures_of_one_time_are_refused(tmp_path: Path) -> None:
     for name in ("7.png", "07.png"):
         Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(tmp_path / name)

@@ -34,7 +34,7 @@ def assert_shown(frames: Sequence[TimedFrame], indices: Sequence[int]) -> None:
         ("a.ts", "libx264"),
         ("a.mp4", "libx265"),
         ("a.mkv", "libx265"),
-        ("a.mpg", "mpeg2video"),
+        ("a.mkv", "mpeg2video"),
         ("a.ts", "mpeg2video"),
         ("a.avi", "mpeg4"),
     ],
@@ -52,6 +52,12 @@ def test_every_container_gives_the_pictures_of_its_seconds(
     assert [f.t_seconds for f in frames] == [0.0, 1.0, 2.0, 3.0]
     assert_shown(frames, [0, 25, 50, 75])
     assert pictures.damage == []
+
+
+def test_a_program_stream_is_read_though_few_of_its_pictures_have_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.mpg"
+    write_video(path, 80, codec="mpeg2video")
+    assert [f.t_seconds for f in pictures_of(path)] == [0.0, 1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("rate_hz", [0.5, 2.0, 25.0])
@@ -100,6 +106,38 @@ def test_damage_is_decoded_around_and_told_with_its_times(tmp_path: Path) -> Non
     assert len(pictures.damage) >= 1
     assert all(5 < stretch.start_seconds < 15 for stretch in pictures.damage)
     assert pictures.notes[0].startswith("no picture from ")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_after_damage_times_are_those_of_the_whole_video(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    write_video(path, 250)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 1500] = bytes(1500)
+    path.write_bytes(content)
+    pictures = pictures_of(path, 25.0)
+    for frame in pictures:
+        index = round(25 * frame.t_seconds)
+        is_damaged = any(
+            s.start_seconds - 1.0 <= frame.t_seconds <= (s.end_seconds or 10.0) + 1.0
+            for s in pictures.damage
+        )
+        assert is_damaged or abs(shown_level(frame.rgb) - level_of(index)) < 12, index
+        last = frame.t_seconds
+    assert last == pytest.approx(249 / 25)
+    starts = [s.start_seconds for s in pictures.damage]
+    ends = [s.end_seconds for s in pictures.damage]
+    assert all(b > a for a, b in zip(ends, starts[1:], strict=False))
+
+
+def test_what_is_missing_at_the_end_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    write_video(path, 250)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    pictures = pictures_of(path)
+    assert len(list(pictures)) < 9
+    assert pictures.notes[-1].endswith("to the end: damaged or missing")
 
 
 @pytest.mark.parametrize("seed", range(8))

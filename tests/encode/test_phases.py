@@ -1,0 +1,224 @@
+"""The files of a phase analysis: text, ribbon, and objects that say what was seen, and when."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+
+from pipeline.analyses.phases.ontology import CODING_SCHEME
+from pipeline.encode.phaseribbon import write_ribbon
+from pipeline.encode.phases import encode_phases
+from pipeline.encode.phasestext import phases_document
+from pipeline.identity import digest_file
+from pipeline.ingest.inventory import take_inventory
+from pipeline.study import VideoSeries
+from tests.support.phaseresults import SECONDS, phases_result
+from tests.support.results import CONTEXT
+from tests.support.videos import write_dicom_video, write_video
+
+DCIODVFY = Path(sys.executable).parent / "dciodvfy"
+REVIEW = 0.18
+"""Uncertainty above which segments of the made-up result go to review first: two of seven."""
+
+
+def loaded(folder: Path) -> VideoSeries:
+    """Load the only video of a folder."""
+    (candidate,) = take_inventory([folder]).candidates
+    series = candidate.load()
+    assert isinstance(series, VideoSeries)
+    return series
+
+
+def write_case(folder: Path) -> VideoSeries:
+    """Write a case of two instances, the second 300 s after the first, and load it."""
+    folder.mkdir()
+    write_dicom_video(folder / "a.dcm", SpecificCharacterSet="ISO_IR 192", PatientName="Ζωή^Ελένη")
+    write_dicom_video(
+        folder / "b.dcm",
+        SOPInstanceUID="1.2.826.0.1.9.4",
+        ContentTime="102000",
+        InstanceNumber=2,
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName="Ζωή^Ελένη",
+    )
+    return loaded(folder)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> VideoSeries:
+    return write_case(tmp_path_factory.mktemp("case") / "in")
+
+
+@pytest.fixture(scope="module")
+def folder(case: VideoSeries, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the case's result; nobody may change it."""
+    folder = tmp_path_factory.mktemp("result")
+    encode_phases(phases_result(), case, CONTEXT, REVIEW, folder)
+    return folder
+
+
+def walk(item: Dataset) -> list[Dataset]:
+    """Return an item of a report and all below it."""
+    return [item, *(below for child in item.get("ContentSequence", []) for below in walk(child))]
+
+
+def pixels(path: Path) -> NDArray[np.uint8]:
+    """Return a picture's pixels."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def meaning(item: Dataset) -> str:
+    """Return what an item is named."""
+    names = item.get("ConceptNameCodeSequence")
+    return str(names[0].CodeMeaning) if names else ""
+
+
+def test_the_objects_conform_to_the_standard(folder: Path) -> None:
+    paths = [folder / "report.dcm", *sorted((folder / "key_frames").glob("*.dcm"))]
+    # The generated video has 3 s; what is asked for later is its last picture.
+    assert len(paths) == 8
+    for path in paths:
+        found = subprocess.run([DCIODVFY, path], capture_output=True, text=True, check=False)
+        lines = (found.stdout + found.stderr).splitlines()
+        assert lines
+        assert [line for line in lines if line.startswith("Error")] == []
+
+
+@pytest.mark.skipif(shutil.which("dsrdump") is None, reason="DCMTK's dsrdump is not installed")
+def test_dcmtk_renders_the_report(folder: Path) -> None:
+    found = subprocess.run(
+        ["dsrdump", folder / "report.dcm"], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0
+    assert '(CHOLE-CALOT,99VESALIUS,"Calot triangle dissection")' in found.stdout
+    assert "Expected course" in found.stdout
+
+
+def test_each_segment_has_its_range_of_time_in_the_instance_that_holds_it(folder: Path) -> None:
+    report = pydicom.dcmread(folder / "report.dcm")
+    (observed,) = (c for c in report.ContentSequence if meaning(c) == "Observed course")
+    found = []
+    for item in observed.ContentSequence:
+        for child in item.get("ContentSequence", []):
+            if child.ValueType == "TCOORD":
+                (image,) = child.ContentSequence
+                assert (child.RelationshipType, child.TemporalRangeType) == (
+                    "INFERRED FROM",
+                    "SEGMENT",
+                )
+                assert image.RelationshipType == "SELECTED FROM"
+                uid = image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+                code = item.ConceptCodeSequence[0]
+                assert code.CodingSchemeDesignator == CODING_SCHEME
+                found.append((code.CodeValue, uid[-1], *map(float, child.ReferencedTimeOffsets)))
+    assert found[:3] == [
+        ("CHOLE-PREP", "3", 0.0, 100.0),
+        ("CHOLE-CALOT", "3", 100.0, 200.0),
+        ("CHOLE-CLIP", "3", 200.0, 300.0),
+    ]
+    assert found[3:] == [
+        ("CHOLE-DISSECT", "4", 0.0, 100.0),
+        ("CHOLE-PACK", "4", 100.0, 200.0),
+        ("CHOLE-CLEAN", "4", 200.0, 300.0),
+        ("CHOLE-RETRACT", "4", 300.0, 400.0),
+    ]
+
+
+def test_what_was_expected_is_never_written_as_observed(folder: Path) -> None:
+    report = pydicom.dcmread(folder / "report.dcm")
+    expected = [c for c in report.ContentSequence if meaning(c) == "Expected course"]
+    assert len(expected) == 7
+    for number, container in enumerate(expected):
+        items = walk(container)
+        assert not any(item.ValueType in ("TCOORD", "IMAGE") for item in items)
+        (issued,) = (i for i in items if meaning(i) == "Expected as of")
+        assert issued.MeasuredValueSequence[0].NumericValue == 100 * number
+        assert {i.TextValue for i in items if meaning(i) == "Expected by"} == {"network", "counts"}
+    assert "ContentTemplateSequence" not in report
+
+
+def test_the_same_result_gives_the_same_bytes(
+    case: VideoSeries, folder: Path, tmp_path: Path
+) -> None:
+    encode_phases(phases_result(), case, CONTEXT, REVIEW, tmp_path)
+    names = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    assert names == sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
+    for name in names:
+        assert digest_file(folder / name) == digest_file(tmp_path / name), name
+
+
+def test_the_patient_is_in_the_objects_as_in_the_source_and_in_no_other_file(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.suffix == ".dcm":
+            assert str(pydicom.dcmread(path).PatientName) == "Ζωή^Ελένη"
+        elif path.is_file():
+            content = path.read_bytes()
+            assert "Ελένη".encode() not in content
+            assert b"0042" not in content or path.suffix in (".png", ".svg")
+
+
+def test_key_frames_name_the_instance_that_they_come_from(folder: Path) -> None:
+    pictures = [pydicom.dcmread(p) for p in sorted((folder / "key_frames").glob("*.dcm"))]
+    assert [p.InstanceNumber for p in pictures] == list(range(1, 8))
+    assert len({p.SOPInstanceUID for p in pictures}) == 7
+    sources = [p.SourceImageSequence[0].ReferencedSOPInstanceUID[-1] for p in pictures]
+    assert sources == ["3", "3", "3", "4", "4", "4", "4"]
+    first = pixels(folder / "key_frames" / "01_preparation.png")
+    np.testing.assert_array_equal(first, pictures[0].pixel_array)
+
+
+def test_the_text_says_what_the_result_says(folder: Path) -> None:
+    document = json.loads((folder / "phases.json").read_text(encoding="utf-8"))
+    assert document == json.loads(json.dumps(phases_document(phases_result(), REVIEW)))
+    assert [s["review_first"] for s in document["segments"]].count(True) == 2
+    assert document["seconds"]["phase"][45] is None
+    assert {u["mark"] for u in document["unusable"]} == {
+        *("out_of_body", "black", "smoke", "blur", "missing")
+    }
+    with (folder / "seconds.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == SECONDS
+    assert (rows[45]["phase"], rows[45]["mark"]) == ("", "out_of_body")
+    assert rows[150]["phase"] == "calot_triangle_dissection"
+    with (folder / "segments.csv").open(encoding="utf-8") as file:
+        segments = list(csv.DictReader(file))
+    assert [float(s["end_seconds"]) for s in segments] == [100.0 * n for n in range(1, 8)]
+    chapters = (folder / "chapters.vtt").read_text(encoding="utf-8")
+    assert chapters.startswith("WEBVTT\n\n1\n00:00:00.000 --> 00:01:40.000\nPreparation\n")
+
+
+def test_a_video_of_nobody_becomes_text_and_pictures(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_video(tmp_path / "in" / "a.mp4", 75)
+    (tmp_path / "out").mkdir()
+    encode_phases(phases_result(), loaded(tmp_path / "in"), CONTEXT, REVIEW, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.dcm"))
+    assert (tmp_path / "out" / "phases.json").exists()
+
+
+def test_the_ribbon_shows_each_phase_in_its_colour_and_the_truth_above(tmp_path: Path) -> None:
+    result = phases_result()
+    truth = ((np.arange(SECONDS) // 100 + 1) % 7).astype(np.int16)
+    plain, _ = write_ribbon(result, REVIEW, tmp_path / "plain")
+    both, vector = write_ribbon(result, REVIEW, tmp_path / "both", truth=truth)
+    colours = {p.colour for p in result.procedure.phases}
+    assert colours == {c for c in colours if c.lower() in vector.read_text()}
+    picture = pixels(both)
+    # Down the column in the middle of the first phase: the truth's next phase, then its own.
+    column = picture[:, round(picture.shape[1] * (0.11 + 0.875 * 0.02))]
+    order = [tuple(int(c[i : i + 2], 16) for i in (1, 3, 5)) for c in ("#0072B2", "#999999")]
+    places = [np.flatnonzero((np.abs(column.astype(int) - rgb) < 6).all(axis=1)) for rgb in order]
+    assert places[0].size
+    assert places[1].size
+    assert places[0].max() < places[1].min()
+    assert pixels(plain).shape[0] < picture.shape[0]
