@@ -256,12 +256,16 @@ def evaluate_reconstruction_command(
         raise typer.Exit(SOME_INPUT_FAILED)
 
 
-@evaluate.command("phases", cls=spreading("--video", "--features", "--logits"))
+@evaluate.command("phases", cls=spreading("--video", "--features", "--logits", "--only"))
 def evaluate_phases_command(
     *,
     frames: Annotated[
         Path | None,
         typer.Option("--frames", metavar="DIR", exists=True, file_okay=False, help="Frames."),
+    ] = None,
+    video: Annotated[
+        list[Path] | None,
+        typer.Option("--video", metavar="FILE...", exists=True, help="Videos of any format."),
     ] = None,
     features: Annotated[
         list[Path] | None,
@@ -282,6 +286,10 @@ def evaluate_phases_command(
             help="CSV with video, second, phase, file; or npz with videoNN_phase.",
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="NAME...", help="Names, such as video41. Default: all."),
+    ] = None,
     procedure: Annotated[
         str | None, typer.Option("--procedure", metavar="NAME", help="Default: as configured.")
     ] = None,
@@ -291,9 +299,9 @@ def evaluate_phases_command(
 ) -> None:
     """Compare the phase analysis with labels, beside the trivial ways to do the same.
 
-    From frames the whole analysis is judged. From another encoder's outputs (videoNN_logits), from
-    instruments in sight (videoNN_tools) or from both, all but the encoder is. Exit status: 0 all
-    judged, 1 some operation could not be judged, 2 unusable call.
+    From frames or video the whole analysis is judged. From another encoder's outputs
+    (videoNN_logits), from instruments in sight (videoNN_tools) or from both, all but the encoder
+    is. Exit status: 0 all judged, 1 some operation could not be judged, 2 unusable call.
     """
     from pipeline.analyses.phases.networks import open_phases
     from pipeline.console import Reporter, printable
@@ -308,9 +316,13 @@ def evaluate_phases_command(
         bundle = load_bundle(find_bundle("phases", search))
         networks = open_phases(bundle, procedure or settings.phases.procedure)
         source = LabelledSource(
-            frames=frames, outputs=(*(logits or []), *(features or [])), labels=labels
+            frames=frames,
+            videos=tuple(video or []),
+            outputs=(*(logits or []), *(features or [])),
+            labels=labels,
+            only=separated(only or []),
         )
-        operations = read_labelled(source, networks.procedure, networks.model.tools)
+        operations = read_labelled(source, networks.procedure, networks.model)
         reporter = Reporter()
         with reporter.shown():
             found = evaluate_phases(operations, networks, reporter.counted)
