@@ -21,7 +21,7 @@ from models.perfusion.export import rounded_weights, store_in_half_precision
 from models.phases.counting import count_operations, tool_table
 from models.phases.encoder import N_FEATURES, PICTURE_SIDE, Encoder, fused, imagenet_encoder
 from models.phases.labels import Operation, read_bypass, read_cholec80
-from models.phases.network import N_KEYS, WINDOW, TemporalNetwork
+from models.phases.network import N_KEYS, WINDOW, TemporalNetwork, TemporalPool
 from models.phases.train import DATA, N_PHASES, RUNS, operations_of
 from pipeline.analyses.phases.ontology import load_procedure
 from pipeline.analyses.phases.settings import ModelSettings
@@ -53,7 +53,7 @@ def export_bundle(
     Parameters
     ----------
     runs
-        Folder with the checkpoint of the fold and ``head.pt``.
+        Folder with the checkpoints of the fold and ``head.pt``.
     bundle
         Folder of the bundle; its networks are replaced.
     data
@@ -63,12 +63,14 @@ def export_bundle(
     """
     operations, tools = read_cholec80(data / "cholec80_labels_1fps.npz")
     learnt = operations_of(fold, operations)
+    checkpoints = checkpoints_of(runs, fold)
     model = ModelSettings(
         rate_hz=1.0,
         picture_side=PICTURE_SIDE,
         n_features=N_FEATURES,
         window=WINDOW,
         n_keys=N_KEYS,
+        n_members=len(checkpoints),
         tools=tools,
     )
     shutil.rmtree(bundle / "models", ignore_errors=True)
@@ -80,15 +82,15 @@ def export_bundle(
     head = nn.Linear(N_FEATURES, N_PHASES)
     head.load_state_dict(rounded(torch.load(runs / "head.pt", weights_only=True)))
     export_head(head, bundle / "models" / "head.onnx")
-    temporal = TemporalNetwork(N_PHASES, len(tools))
-    temporal.load_state_dict(rounded_weights(runs / f"temporal_{fold}.pt"))
-    export_temporal(temporal, model, bundle / "models" / "temporal.onnx")
+    export_temporal(pool_of(checkpoints, len(tools)), model, bundle / "models" / "temporal.onnx")
     metadata = json.loads((FOLDER / "metadata.json").read_text())
     metadata["vesalius"] = settings_of(model, learnt, read_bypass(data / "gastric_bypass_labels"))
     (bundle / "configs" / "metadata.json").write_text(json.dumps(metadata) + "\n")
     shutil.copyfile(FOLDER / "CARD.md", bundle / "docs" / "README.md")
     shutil.copyfile(FOLDER / "WEIGHTS-LICENSE", bundle / "LICENSE")
-    shutil.copyfile(runs / f"temporal_{fold}.csv", bundle / "docs" / "temporal_curve.csv")
+    for checkpoint in checkpoints:
+        curve = checkpoint.with_suffix(".csv")
+        shutil.copyfile(curve, bundle / "docs" / f"{checkpoint.stem}_curve.csv")
     for told in sorted(runs.glob("head_leave_one_out.*")):
         shutil.copyfile(told, bundle / "docs" / told.name)
     write_file_list(bundle)
@@ -111,7 +113,7 @@ def settings_of(
     phases, tools = [o.phase for o in operations], [o.tools for o in operations]
     described = {
         name: getattr(model, name)
-        for name in ("rate_hz", "picture_side", "n_features", "window", "n_keys")
+        for name in ("rate_hz", "picture_side", "n_features", "window", "n_keys", "n_members")
     }
     return {
         **described,
@@ -134,6 +136,30 @@ def settings_of(
     }
 
 
+def checkpoints_of(runs: Path, fold: str) -> list[Path]:
+    """Return the checkpoints of a fold's temporal networks, one a seed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    found = sorted(runs.glob(f"temporal_{fold}_*.pt"))
+    if not found:
+        raise FileNotFoundError(f"{runs}: no temporal_{fold}_*.pt; run models.phases.train")
+    return found
+
+
+def pool_of(checkpoints: Sequence[Path], n_tools: int) -> TemporalPool:
+    """Return the temporal networks of some checkpoints, rounded to half precision."""
+    members = []
+    for checkpoint in checkpoints:
+        member = TemporalNetwork(N_PHASES, n_tools)
+        member.load_state_dict(rounded_weights(checkpoint))
+        members.append(member)
+    return TemporalPool(members)
+
+
 def export_encoder(encoder: Encoder, path: Path) -> None:
     """Write the encoder: ``image`` (1, 3, 224, 224) in, ``features`` (1, 1280) out."""
     example = torch.zeros(1, 3, PICTURE_SIDE, PICTURE_SIDE)
@@ -146,7 +172,7 @@ def export_head(head: nn.Linear, path: Path) -> None:
     _export(head.eval(), (example,), (["features"], ["logits"]), path)
 
 
-def export_temporal(network: TemporalNetwork, model: ModelSettings, path: Path) -> None:
+def export_temporal(network: TemporalPool, model: ModelSettings, path: Path) -> None:
     """Write the step of the temporal network, with its state as inputs and outputs."""
     contract = temporal_contract(model, network.n_phases)
     examples = (torch.zeros(1, network.width), *network.initial())
@@ -159,7 +185,7 @@ def export_temporal(network: TemporalNetwork, model: ModelSettings, path: Path) 
 class _Step(nn.Module):
     """The step of a network as the module that is exported."""
 
-    def __init__(self, network: TemporalNetwork) -> None:
+    def __init__(self, network: TemporalPool) -> None:
         super().__init__()
         self.network = network
 

@@ -13,6 +13,7 @@ present, and queries for the next segments. What departs from it:
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -188,6 +189,57 @@ class TemporalNetwork(nn.Module):
             self.duration(decoded).squeeze(-1),
             self.rest(fused),
         )
+
+
+class TemporalPool(nn.Module):
+    """Networks trained from different weights, of which the mean is taken at every second.
+
+    Parameters
+    ----------
+    members
+        The networks. Their state is one: the last seconds are shared, the rest stands side by side.
+    """
+
+    def __init__(self, members: Sequence[TemporalNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.n_phases, self.width = members[0].n_phases, members[0].width
+
+    def forward(self, observations: Tensor) -> Outputs:
+        """Return the outputs of a whole operation. ``observations``: shape ``(seconds, width)``."""
+        return _mean_outputs([member(observations)[0] for member in self.members])
+
+    def step(
+        self, observation: Tensor, recent: Tensor, peak: Tensor, seen: Tensor, count: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Return the outputs of one second, then the next state."""
+        n = len(self.members)
+        steps = [
+            member.step(observation, recent, own_peak, own_seen, count)
+            for member, own_peak, own_seen in zip(
+                self.members, peak.chunk(n, dim=1), seen.chunk(n, dim=1), strict=True
+            )
+        ]
+        outputs = _mean_outputs([step[:4] for step in steps])
+        peak, seen = (torch.cat([step[place] for step in steps], dim=1) for place in (5, 6))
+        return (*outputs, steps[0][4], peak, seen, steps[0][7])
+
+    def initial(self) -> State:
+        """Return the state before the first second."""
+        recent, peak, seen, count = self.members[0].initial()
+        n = len(self.members)
+        return recent, peak.repeat(1, n), seen.repeat(1, n), count
+
+
+def _mean_outputs(outputs: Sequence[Outputs]) -> Outputs:
+    """Return the mean of outputs; of logits, the mean logarithm of probabilities."""
+    now, following, durations, rests = (torch.stack(kind) for kind in zip(*outputs, strict=True))
+    return (
+        now.log_softmax(dim=-1).mean(dim=0),
+        following.log_softmax(dim=-1).mean(dim=0),
+        durations.mean(dim=0),
+        rests.mean(dim=0),
+    )
 
 
 class _Residual(nn.Module):

@@ -1,12 +1,14 @@
 """Train the temporal network. Resumable; fits one CPU core.
 
-    python -m models.phases.train temporal
-    python -m models.phases.train temporal --fold tools
+    python -m models.phases.train temporal --seed 1
+    python -m models.phases.train temporal --seed 2
+    python -m models.phases.train temporal --fold tools --steps 1500
 
 The fold ``shipped`` learns from all labelled operations of Cholec80 but the five that have real
 frame-wise outputs (65, 66, 68, 70, 74): those are the test. The fold ``tools`` learns from videos 1
 to 40 alone and serves to test tools as input on the others; it is not shipped. A run writes
-``models/phases/runs/<name>.pt`` every 100 steps, and goes on from there; beside it, the curve.
+``models/phases/runs/temporal_<fold>_<seed>.pt`` every 100 steps, and goes on from there; beside it,
+the curve. The networks of all seeds make one pool.
 ``python -m models.phases.export`` makes the bundle.
 """
 
@@ -152,7 +154,7 @@ def train(recipe: Recipe, operations: Sequence[Operation], runs: Path = RUNS) ->
     torch.manual_seed(recipe.seed)
     network = TemporalNetwork(N_PHASES, operations[0].tools.shape[1])
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=1e-3)
-    checkpoint = runs / f"temporal_{recipe.fold}.pt"
+    checkpoint = runs / f"temporal_{recipe.fold}_{recipe.seed}.pt"
     run = Run(checkpoint, network, optimiser)
     print(f"temporal: {n_parameters(network)} parameters, from step {run.done}", flush=True)
     samples = Samples(operations)
@@ -264,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fold", choices=("shipped", "tools"), default="shipped")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)

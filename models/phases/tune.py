@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.phases.counting import count_operations
+from models.phases.export import checkpoints_of, pool_of
 from models.phases.labels import read_cholec80
-from models.phases.network import TemporalNetwork
 from models.phases.train import DATA, N_PHASES, RUNS, Samples, operations_of
 from pipeline.analyses.phases.filter import FilterSettings, PhaseFilter
 from pipeline.analyses.phases.metrics import accuracy, edit_score, segment_f1
@@ -60,14 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     operations, tools = read_cholec80(options.data / "cholec80_labels_1fps.npz")
     learnt = operations_of(options.fold, operations)
     counts = count_operations([o.phase for o in learnt], N_PHASES)
-    network = TemporalNetwork(N_PHASES, len(tools))
-    checkpoint = torch.load(options.runs / f"temporal_{options.fold}.pt", weights_only=True)
-    network.load_state_dict(checkpoint["mean"])
+    pool = pool_of(checkpoints_of(options.runs, options.fold), len(tools))
     truths, evidence = [], []
     for index in range(N_OPERATIONS):
         sample = Samples(learnt).from_pictures(3 * index, np.random.default_rng((index, 77)))
         with torch.no_grad():
-            (now, *_), _ = network(torch.from_numpy(sample.observations))
+            now, *_ = pool(torch.from_numpy(sample.observations))
         truths.append(sample.phase)
         evidence.append(log_softmax(now.numpy()))
     rows = []

@@ -14,7 +14,7 @@ from torch import nn
 
 from models.phases.export import FOLDER, export_head, export_temporal, settings_of
 from models.phases.labels import Operation
-from models.phases.network import N_KEYS, WINDOW, TemporalNetwork
+from models.phases.network import N_KEYS, WINDOW, TemporalNetwork, TemporalPool
 from pipeline.analyses.phases.networks import PhaseNetworks, open_phases
 from pipeline.analyses.phases.settings import ModelSettings
 from pipeline.imaging.timedframe import TimedFrame
@@ -35,6 +35,7 @@ TINY = ModelSettings(
     n_features=N_FEATURES,
     window=WINDOW,
     n_keys=N_KEYS,
+    n_members=2,
     tools=TOOLS,
 )
 """A model whose features are the mean colours of a picture's sixteen squares."""
@@ -67,6 +68,16 @@ def bypass() -> Operation:
 def tiny_temporal() -> TemporalNetwork:
     """Return a temporal network with random weights that half precision holds exactly."""
     torch.manual_seed(5)
+    return _perturbed()
+
+
+def tiny_pool() -> TemporalPool:
+    """Return two such networks as a pool."""
+    torch.manual_seed(7)
+    return TemporalPool([_perturbed(), _perturbed()]).eval()
+
+
+def _perturbed() -> TemporalNetwork:
     network = TemporalNetwork(7, len(TOOLS))
     with torch.no_grad():
         for weight in network.parameters():
@@ -88,7 +99,7 @@ def write_tiny_phases(folder: Path) -> Path:
         # torch's exporter warns of its own use of torch.
         warnings.simplefilter("ignore")
         export_head(head, folder / "models" / "head.onnx")
-        export_temporal(tiny_temporal(), TINY, folder / "models" / "temporal.onnx")
+        export_temporal(tiny_pool(), TINY, folder / "models" / "temporal.onnx")
     metadata = json.loads((FOLDER / "metadata.json").read_text())
     metadata["vesalius"] = settings_of(TINY, operations(), [bypass()])
     (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))

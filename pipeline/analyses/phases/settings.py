@@ -66,7 +66,10 @@ class ModelSettings:
     """Seconds that the temporal network attends to."""
 
     n_keys: int
-    """Length of the compressed keys whose running maximum is the long past."""
+    """Length of the compressed keys whose running maximum is the long past, of one network."""
+
+    n_members: int
+    """Temporal networks of which the mean is taken."""
 
     tools: tuple[str, ...]
     """Instruments whose presence it may be told, in order."""
@@ -81,7 +84,7 @@ class ModelSettings:
             If one is missing or no positive number.
         """
         found: dict[str, float] = {}
-        for name in ("rate_hz", "picture_side", "n_features", "window", "n_keys"):
+        for name in ("rate_hz", "picture_side", "n_features", "window", "n_keys", "n_members"):
             value = values.get(name)
             if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
                 raise BundleRejected(

@@ -103,8 +103,8 @@ def temporal_contract(model: ModelSettings, n_phases: int) -> StateContract:
         inputs=(("observation", (1, width)),),
         state=(
             ("recent", (1, model.window - 1, width)),
-            ("peak", (1, model.n_keys)),
-            ("seen", (1, n_phases)),
+            ("peak", (1, model.n_keys * model.n_members)),
+            ("seen", (1, n_phases * model.n_members)),
             ("count", (1, 1)),
         ),
         outputs=(

@@ -10,7 +10,7 @@ import torch
 
 from models.phases.encoder import fused, imagenet_encoder
 from models.phases.export import export_encoder, export_temporal, rounded
-from models.phases.network import WINDOW, TemporalNetwork
+from models.phases.network import WINDOW, TemporalNetwork, TemporalPool
 from pipeline.analyses.phases.settings import ModelSettings
 from pipeline.analyses.phases.temporal import (
     NO_KEY,
@@ -23,7 +23,7 @@ from pipeline.identity import digest_file
 from pipeline.infer.bundle import Member
 from pipeline.infer.session import Contract, open_network
 from pipeline.infer.stategraph import open_state_graph
-from tests.support.phases import TINY, tiny_temporal
+from tests.support.phases import TINY, tiny_pool, tiny_temporal
 
 SECONDS = 70
 
@@ -101,11 +101,34 @@ def test_the_long_past_is_not_forgotten_and_its_maximum_never_falls(
 
 
 @pytest.fixture(scope="module")
-def exported(network: TemporalNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pool() -> TemporalPool:
+    return tiny_pool()
+
+
+def test_a_pool_is_the_mean_of_its_members_step_by_step(
+    pool: TemporalPool, observations: torch.Tensor
+) -> None:
+    with torch.no_grad():
+        whole = pool(observations)
+        members = [member(observations)[0] for member in pool.members]
+        now = torch.stack([m[0].log_softmax(dim=-1) for m in members]).mean(dim=0)
+        torch.testing.assert_close(whole[0], now)
+        torch.testing.assert_close(whole[3], (members[0][3] + members[1][3]) / 2)
+        assert (members[0][0] - members[1][0]).abs().max() > 0.1
+        state = pool.initial()
+        for second in range(SECONDS):
+            outputs = pool.step(observations[second : second + 1], *state)
+            state = outputs[4:]
+            for one, all_of_it in zip(outputs[:4], whole, strict=True):
+                torch.testing.assert_close(one[0], all_of_it[second], atol=2e-5, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def exported(pool: TemporalPool, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("graphs") / "temporal.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        export_temporal(network, TINY, path)
+        export_temporal(pool, TINY, path)
     return path
 
 
@@ -117,17 +140,17 @@ def opened(path: Path, model: ModelSettings = TINY) -> Temporal:
 
 
 def test_the_graph_is_the_network_over_many_steps(
-    network: TemporalNetwork, observations: torch.Tensor, exported: Path
+    pool: TemporalPool, observations: torch.Tensor, exported: Path
 ) -> None:
     graph = opened(exported)
     ours = graph.initial()
-    theirs = network.initial()
+    theirs = pool.initial()
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one, other.numpy())
     with torch.no_grad():
         for row in observations:
             outputs, ours = graph.graph((row.numpy()[None],), ours)
-            expected = network.step(row[None], *theirs)
+            expected = pool.step(row[None], *theirs)
             theirs = expected[4:]
             for found, torchs in zip((*outputs, *ours), expected, strict=True):
                 np.testing.assert_allclose(found, torchs.numpy(), atol=1e-4, rtol=1e-5)
