@@ -231,7 +231,11 @@ def _judged(name: str, truth: Truth, seen: _Seen, networks: PhaseNetworks) -> Ju
         "prior": counting,
         "most_frequent": counted_prediction(constant, networks),
     }
-    at = truth.seconds
+    shown = truth.seconds < seen.phase.size
+    if not shown.any():
+        raise StudyRejected(f"{name}: no labelled second is within its {seen.phase.size} s")
+    at = truth.seconds[shown]
+    truth = Truth(seconds=at, phase=truth.phase[shown])
     chosen = {
         way: Prediction(
             phase=p.phase[at],

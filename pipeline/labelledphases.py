@@ -4,7 +4,8 @@
   ``videoNN_phase``.
 - Presence of instruments, one npz file: ``videoNN_tools`` of shape ``(seconds, tools)``.
 - Labels: an npz file with ``videoNN_phase``, or a CSV file with the columns ``video``, ``second``,
-  ``phase`` and, for frames, ``file``.
+  ``phase`` and, for frames, ``file``. The labels of a video file are those whose ``video`` is the
+  file's name, with its ending or without.
 
 Numbers of phases and instruments are understood by name where a file names them (``phase_names``,
 ``tool_names``). A file without names is taken to use the order of the procedure's file, which for
@@ -14,8 +15,9 @@ loader swaps 4 and 6; its files must name their phases.
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -25,8 +27,11 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline.analyses.phases.ontology import Procedure, same_name
 from pipeline.analyses.phases.scores import Truth
-from pipeline.errors import UnreadableFile, UnusableCall
+from pipeline.analyses.phases.settings import ModelSettings
+from pipeline.errors import StudyRejected, UnreadableFile, UnusableCall
 from pipeline.imaging.timedframe import TimedFrame
+from pipeline.ingest.inventory import take_inventory
+from pipeline.study import VideoSeries
 
 MOST_SECONDS_APART = 2
 """Difference in length of outputs and labels that is cut off: rounding of a video's end [s]."""
@@ -58,27 +63,11 @@ class LabelledFrames:
     name: str
     """``video68``."""
 
-    files: tuple[tuple[int, Path], ...]
-    """Second and file of each frame, in order of time."""
-
     truth: Truth
-    """The labels of those seconds."""
+    """The labels of some of its seconds."""
 
-    def frames(self) -> Iterator[TimedFrame]:
-        """Yield the frames.
-
-        Raises
-        ------
-        UnreadableFile
-            If a file is no picture.
-        """
-        for second, path in self.files:
-            try:
-                with Image.open(path) as picture:
-                    rgb = np.asarray(picture.convert("RGB"))
-            except (OSError, UnidentifiedImageError) as problem:
-                raise UnreadableFile(f"{path.name}: no picture that can be read") from problem
-            yield TimedFrame(t_seconds=float(second), rgb=rgb)
+    frames: Callable[[], Iterable[TimedFrame]] = field(repr=False)
+    """Decodes the frames, in order of time. Raises ``StudyRejected`` where one cannot be read."""
 
 
 Labelled = LabelledOutputs | LabelledFrames
@@ -87,10 +76,13 @@ Labelled = LabelledOutputs | LabelledFrames
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelledSource:
-    """What a call names: frames with their labels, or outputs."""
+    """What a call names: frames or videos with their labels, or outputs."""
 
     frames: Path | None = None
     """Folder of frames."""
+
+    videos: tuple[Path, ...] = ()
+    """Video files."""
 
     outputs: tuple[Path, ...] = ()
     """Files of logits or tools."""
@@ -98,9 +90,12 @@ class LabelledSource:
     labels: Path | None = None
     """File of labels; outputs may hold their own."""
 
+    only: tuple[str, ...] = ()
+    """Names of the operations to judge; all if empty."""
+
 
 def read_labelled(
-    source: LabelledSource, procedure: Procedure, tools: tuple[str, ...]
+    source: LabelledSource, procedure: Procedure, model: ModelSettings
 ) -> tuple[Labelled, ...]:
     """Return the operations that a call names.
 
@@ -110,19 +105,32 @@ def read_labelled(
         What it names.
     procedure
         Whose phases are meant.
-    tools
-        Instruments in the order of the model.
+    model
+        Its instruments and its rate.
 
     Raises
     ------
     UnusableCall
-        If it names both kinds or none, or if something cannot be read.
+        If it names several kinds or none, or if something cannot be read.
     """
-    if source.outputs and source.frames is None:
-        return read_outputs(source.outputs, source.labels, procedure, tools)
-    if source.frames is not None and source.labels is not None and not source.outputs:
-        return read_frames(source.frames, source.labels, procedure)
-    raise UnusableCall("give --frames with --labels, or --logits or --features")
+    read = _read(source, procedure, model)
+    missing = set(source.only) - {operation.name for operation in read}
+    if missing:
+        raise UnusableCall(f"no operation {', '.join(sorted(missing))}")
+    return tuple(o for o in read if not source.only or o.name in source.only)
+
+
+def _read(source: LabelledSource, procedure: Procedure, model: ModelSettings) -> Sequence[Labelled]:
+    """Return all operations of a source."""
+    kinds = (source.outputs, source.frames, source.videos)
+    if sum(bool(kind) for kind in kinds) == 1:
+        if source.outputs:
+            return read_outputs(source.outputs, source.labels, procedure, model.tools)
+        if source.frames is not None and source.labels is not None:
+            return read_frames(source.frames, source.labels, procedure)
+        if source.labels is not None:
+            return read_videos(source.videos, source.labels, procedure, model.rate_hz)
+    raise UnusableCall("give --frames or --video with --labels, or --logits or --features")
 
 
 def read_outputs(
@@ -183,9 +191,74 @@ def read_frames(folder: Path, labels: Path, procedure: Procedure) -> tuple[Label
         for _, path in files:
             if not path.is_file():
                 raise UnusableCall(f"{path}: named in {labels.name}, and missing")
-        truth = _truth(own, procedure)
-        operations.append(LabelledFrames(name=f"video{video}", files=files, truth=truth))
+        operations.append(
+            LabelledFrames(
+                name=f"video{video}",
+                truth=_truth(own, procedure),
+                frames=partial(_decoded, files),
+            )
+        )
     return tuple(operations)
+
+
+def read_videos(
+    files: tuple[Path, ...], labels: Path, procedure: Procedure, rate_hz: float
+) -> tuple[LabelledFrames, ...]:
+    """Return video files with their labels.
+
+    Parameters
+    ----------
+    files
+        Videos of any format that is read.
+    labels
+        CSV file with the columns ``video``, ``second`` and ``phase``.
+    procedure
+        Whose phases are meant.
+    rate_hz
+        Pictures for each second.
+
+    Raises
+    ------
+    UnusableCall
+        If the labels cannot be read, or hold none of a file.
+    """
+    rows = _rows(labels, ("video", "second", "phase"))
+    operations = []
+    for path in files:
+        own = sorted((row for row in rows if row["video"] in (path.name, path.stem)), key=_second)
+        if not own:
+            raise UnusableCall(f"{labels}: no row whose video is {path.stem}")
+        operations.append(
+            LabelledFrames(
+                name=path.stem,
+                truth=_truth(own, procedure),
+                frames=partial(_pictures, path, rate_hz),
+            )
+        )
+    return tuple(operations)
+
+
+def _decoded(files: Sequence[tuple[int, Path]]) -> Iterator[TimedFrame]:
+    """Yield frames of files, each with its second."""
+    for second, path in files:
+        try:
+            with Image.open(path) as picture:
+                rgb = np.asarray(picture.convert("RGB"))
+        except (OSError, UnidentifiedImageError) as problem:
+            raise UnreadableFile(f"{path.name}: no picture that can be read") from problem
+        yield TimedFrame(t_seconds=float(second), rgb=rgb)
+
+
+def _pictures(path: Path, rate_hz: float) -> Iterable[TimedFrame]:
+    """Return the pictures of a video file, by the door that studies come through."""
+    inventory = take_inventory([path])
+    if not inventory.candidates:
+        reasons = "; ".join(refusal.reason for refusal in inventory.refusals)
+        raise StudyRejected(reasons or f"{path.name}: no video")
+    series = inventory.candidates[0].load()
+    if not isinstance(series, VideoSeries):
+        raise StudyRejected(f"{path.name}: no video")
+    return series.pictures(rate_hz)
 
 
 def _arrays(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -99,10 +100,19 @@ def test_without_json_it_prints_a_table(bundle: Path, logits: Path) -> None:
     assert "next phase, k = 4" in done.stdout
 
 
+def test_only_the_named_operations_are_judged(bundle: Path, logits: Path) -> None:
+    only = ("--only", "video03", "video01")
+    done = judged("--logits", logits, *only, "--models", bundle, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [v["name"] for v in json.loads(done.stdout)["videos"]] == ["video01", "video03"]
+    done = judged("--logits", logits, "--only", "video09", "--models", bundle)
+    assert (done.returncode, "no operation video09" in done.stderr) == (2, True)
+
+
 def test_tools_are_found_by_name_and_judged(bundle: Path, labels: Path) -> None:
     networks = open_tiny(bundle)
     source = LabelledSource(outputs=(labels,))
-    read = read_labelled(source, networks.procedure, networks.model.tools)
+    read = read_labelled(source, networks.procedure, networks.model)
     for ours, theirs in zip(read, operations(), strict=True):
         np.testing.assert_array_equal(ours.tools, theirs.tools)  # type: ignore[union-attr]
     found = evaluate_phases(read, networks)
@@ -138,7 +148,7 @@ def test_phases_that_a_file_names_are_found_by_name(bundle: Path, tmp_path: Path
         video01_phase=numbers,
     )
     source = LabelledSource(outputs=(tmp_path / "named.npz",))
-    (read,) = read_labelled(source, networks.procedure, networks.model.tools)
+    (read,) = read_labelled(source, networks.procedure, networks.model)
     np.testing.assert_array_equal(read.truth.phase, operation.phase)
     np.testing.assert_array_equal(read.logits, usual)  # type: ignore[union-attr]
 
@@ -162,6 +172,25 @@ def test_frames_are_judged_at_their_labelled_seconds(bundle: Path, tmp_path: Pat
     done = judged(*files, "--models", bundle, "--json")
     assert done.returncode == 2
     assert "5.png: no picture that can be read" in done.stderr
+
+
+def test_a_video_is_judged_at_its_labelled_seconds(bundle: Path, tmp_path: Path) -> None:
+    with av.open(tmp_path / "case.mp4", "w") as file:
+        stream = file.add_stream("libx264", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for number in range(40):
+            frame = av.VideoFrame.from_ndarray(tissue(number // 5), format="rgb24")
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    rows = [f"case,{second},preparation" for second in range(1, 8)]
+    (tmp_path / "labels.csv").write_text("\n".join(["video,second,phase", *rows, "other,1,x"]))
+    files = ("--video", tmp_path / "case.mp4", "--labels", tmp_path / "labels.csv")
+    done = judged(*files, "--models", bundle, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [(v["name"], v["seconds"]) for v in found["videos"]] == [("case", 7)]
+    (tmp_path / "labels.csv").write_text("video,second,phase\nother,1,preparation\n")
+    assert "no row whose video is case" in judged(*files, "--models", bundle).stderr
 
 
 @pytest.mark.parametrize(
@@ -197,7 +226,7 @@ def test_files_that_do_not_fit_are_refused_with_their_reason(
     np.savez(tmp_path / "wrong.npz", **arrays)
     source = LabelledSource(outputs=(tmp_path / "wrong.npz",))
     with pytest.raises(UnusableCall, match=message):
-        read_labelled(source, networks.procedure, networks.model.tools)
+        read_labelled(source, networks.procedure, networks.model)
 
 
 def test_a_call_that_names_nothing_or_too_much_is_unusable(

@@ -2,19 +2,23 @@
 
     python -m models.phases.export
 
-Weights are rounded to half precision and stored so; the graphs cast them back when a session opens,
-and all arithmetic is in single precision. Counts are those of the operations that the temporal
+Weights are rounded to half precision and stored so, the largest of the encoder to eight bits with a
+scale for each output channel; the graphs cast them back when a session opens, and all arithmetic is
+in single precision. Counts are those of the operations that the temporal
 network learnt from; of gastric bypass, of all operations.
 """
 
 import argparse
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
+from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from models.perfusion.export import rounded_weights, store_in_half_precision
@@ -34,7 +38,13 @@ FOLDER = Path(__file__).parent
 BUNDLE = FOLDER / "bundle"
 """The bundle."""
 
-NETWORK_FILTER = {"temperature": 4.0, "switch_probability": 0.6}
+LARGE = 100_000
+"""Weights of at least so many values are stored in eight bits."""
+
+CONVOLUTION_AXES = 4
+"""Axes of a convolution's weights, output channels first."""
+
+NETWORK_FILTER = {"temperature": 4.0, "switch_probability": 0.8}
 """The filter after the temporal network, as ``tune`` chose it on drawn outputs of training
 operations."""
 
@@ -74,9 +84,7 @@ def export_bundle(
     shutil.rmtree(bundle / "models", ignore_errors=True)
     for name in ("models", "configs", "docs"):
         (bundle / name).mkdir(parents=True, exist_ok=True)
-    encoder = fused(imagenet_encoder())
-    encoder.load_state_dict(rounded(encoder.state_dict()))
-    export_encoder(encoder, bundle / "models" / "encoder.onnx")
+    export_encoder(rounded_encoder(), bundle / "models" / "encoder.onnx")
     head = nn.Linear(N_FEATURES, N_PHASES)
     head.load_state_dict(rounded(torch.load(runs / "head.pt", weights_only=True)))
     export_head(head, bundle / "models" / "head.onnx")
@@ -169,6 +177,25 @@ class _Step(nn.Module):
         return self.network.step(observation, recent, peak, seen, count)
 
 
+def rounded_encoder() -> Encoder:
+    """Return the encoder with weights as they are stored."""
+    encoder = fused(imagenet_encoder())
+    encoder.load_state_dict(
+        {
+            name: eight_bits(weight) if weight.numel() >= LARGE else weight.half().float()
+            for name, weight in encoder.state_dict().items()
+        }
+    )
+    return encoder
+
+
+def eight_bits(weight: Tensor) -> Tensor:
+    """Return weights that are whole numbers up to 127 times a scale for each output channel."""
+    highest = weight.flatten(1).abs().amax(dim=1)
+    scale = (highest / 127).half().float().clamp(min=1e-7).reshape(-1, *[1] * (weight.dim() - 1))
+    return (weight / scale).round().clamp(-127, 127) * scale
+
+
 def rounded(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return weights rounded to half precision; whole numbers are left alone."""
     return {n: w.half().float() if w.is_floating_point() else w for n, w in state.items()}
@@ -202,12 +229,39 @@ def _export(
         verbose=False,
     )
     model = program.model_proto
+    _store_in_eight_bits(model)
     store_in_half_precision(model)
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _store_in_eight_bits(model: onnx.ModelProto) -> None:
+    """Store large weights as whole numbers and scales, with a product in front of their use."""
+    nodes, scales = [], []
+    for tensor in model.graph.initializer:
+        if math.prod(tensor.dims) < LARGE or len(tensor.dims) != CONVOLUTION_AXES:
+            continue
+        values = numpy_helper.to_array(tensor)
+        scale = np.abs(values).max(axis=(1, 2, 3), keepdims=True) / np.float32(127)
+        name = tensor.name
+        whole = np.round(values / np.maximum(scale, 1e-12)).astype(np.int8)
+        tensor.CopyFrom(numpy_helper.from_array(whole, f"{name}.whole"))
+        scales.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}.scale"))
+        nodes.append(
+            helper.make_node("Cast", [f"{name}.whole"], [f"{name}.cast"], to=onnx.TensorProto.FLOAT)
+        )
+        nodes.append(helper.make_node("Mul", [f"{name}.cast", f"{name}.scale"], [name]))
+    model.graph.initializer.extend(scales)
+    kept = [*nodes, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    made = {node.output[0] for node in nodes}
+    shapes = [v for v in model.graph.value_info if v.name not in made]
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(shapes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

