@@ -145,13 +145,14 @@ def _burn() -> None:
         sum(range(10_000))
 
 
-def peak_memory(hours: float) -> Iterator[tuple[str, float]]:
+def peak_memory(hours: float, bundle: Path) -> Iterator[tuple[str, float]]:
     """Yield the peak memory [MiB] of decoding and analysing a long and a short video."""
     with TemporaryDirectory() as folder:
         for name, seconds in (("one minute", 60), (f"{hours:g} hours", round(3600 * hours))):
             path = Path(folder) / "long.mp4"
             write_clip(path, seconds, (96, 160), 5)
             call = [sys.executable, "-m", "benchmarks.phases", "--memory-of", str(path)]
+            call += ["--bundle", str(bundle)]
             found = subprocess.run(call, capture_output=True, text=True, check=True)
             yield name, float(found.stdout)
 
@@ -171,8 +172,8 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--memory-of", type=Path)
     options = parser.parse_args()
-    bundle = load_bundle(options.bundle or find_bundle("phases", []))
-    networks = open_phases(bundle, "cholecystectomy")
+    place = options.bundle or find_bundle("phases", [])
+    networks = open_phases(load_bundle(place), "cholecystectomy")
     if options.memory_of:
         _analyse_alone(options.memory_of, networks)
         return
@@ -190,7 +191,7 @@ def main() -> None:
         for load in (0, 2):
             p50, p99 = live_latency(frames, networks, 10, load)
             print(f"live step, {load} busy processes beside it: p50 {p50:.1f}, p99 {p99:.1f} ms")
-    for name, peak in peak_memory(options.hours):
+    for name, peak in peak_memory(options.hours, place):
         print(f"peak memory, {name} of video: {peak:.0f} MiB")
 
 

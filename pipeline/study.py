@@ -111,6 +111,9 @@ class VideoInstance:
     start_seconds: float
     """Where it begins in the case [s]: a time within it counts from there."""
 
+    end_seconds: float | None
+    """Where it ends in the case, as its container says it [s]; None where it does not."""
+
 
 class PictureSource(Protocol):
     """The pictures of a video at a fixed rate, decoded while they are iterated over."""

@@ -34,6 +34,9 @@ class KeyFrame:
     segment: Segment
     """The segment."""
 
+    t_seconds: float
+    """Time of the picture [s]: the first of the segment that shows its phase."""
+
     rgb: NDArray[np.uint8]
     """The picture. Shape ``(rows, columns, 3)``."""
 
@@ -55,9 +58,10 @@ def key_frames(result: PhasesResult, series: VideoSeries) -> list[KeyFrame]:
         inside &= result.t_seconds < segment.end_seconds
         if not inside.any():
             continue
-        frame = series.still(float(result.t_seconds[np.argmax(inside)]))
+        t = float(result.t_seconds[np.argmax(inside)])
+        frame = series.still(t)
         if frame is not None:
-            found.append(KeyFrame(segment=segment, rgb=frame.rgb))
+            found.append(KeyFrame(segment=segment, t_seconds=t, rgb=frame.rgb))
     return found
 
 
@@ -109,14 +113,14 @@ def key_frame_object(
         instance.BurnedInAnnotation = burned_in
     instance.Laterality = ""
     instance.ImageComments = f"{frame.segment.phase} begins at {frame.segment.start_seconds:g} s"
-    instance.SourceImageSequence = [_reference(_holding(frame.segment, series.instances))]
+    instance.SourceImageSequence = [_reference(_holding(frame, series.instances))]
     settle(instance, ROLE, header, context)
     return instance
 
 
-def _holding(segment: Segment, instances: Sequence[VideoInstance]) -> VideoInstance:
-    """Return the instance that a segment begins in."""
-    return [i for i in instances if i.start_seconds <= segment.start_seconds][-1]
+def _holding(frame: KeyFrame, instances: Sequence[VideoInstance]) -> VideoInstance:
+    """Return the instance that a picture comes from."""
+    return [i for i in instances if i.start_seconds <= frame.t_seconds][-1]
 
 
 def _reference(instance: VideoInstance) -> Dataset:

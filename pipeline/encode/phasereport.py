@@ -159,12 +159,16 @@ def _observed(result: PhasesResult, series: VideoSeries) -> Iterator[ContentItem
 
 def _ranges(segment: Segment, instances: Sequence[VideoInstance]) -> Iterator[ContentItem]:
     """Yield a segment's range of time in each instance that it lies in."""
-    ends = [*(i.start_seconds for i in instances[1:]), float("inf")]
-    for instance, end in zip(instances, ends, strict=True):
+    following = [*(i.start_seconds for i in instances[1:]), float("inf")]
+    for instance, next_start in zip(instances, following, strict=True):
         start = max(segment.start_seconds, instance.start_seconds)
-        stop = min(segment.end_seconds, end)
+        stop = min(segment.end_seconds, next_start)
         if stop <= start:
             continue
+        # A pause between instances lies in neither. A container that ends before a picture of its
+        # own says no end.
+        if instance.end_seconds is not None and start < instance.end_seconds:
+            stop = min(stop, instance.end_seconds)
         item = TcoordContentItem(
             PROCEDURE_PHASE,
             TemporalRangeTypeValues.SEGMENT,

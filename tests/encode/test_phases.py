@@ -5,8 +5,10 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pydicom
 import pytest
@@ -15,6 +17,7 @@ from PIL import Image
 from pydicom.dataset import Dataset
 
 from pipeline.analyses.phases.ontology import CODING_SCHEME
+from pipeline.analyses.phases.result import MARKS, Mark
 from pipeline.encode.phaseribbon import write_ribbon
 from pipeline.encode.phases import encode_phases
 from pipeline.encode.phasestext import phases_document
@@ -26,6 +29,7 @@ from tests.support.results import CONTEXT
 from tests.support.videos import write_dicom_video, write_video
 
 DCIODVFY = Path(sys.executable).parent / "dciodvfy"
+SCHEMA = Path(__file__).parents[2] / "docs" / "phases.schema.json"
 REVIEW = 0.18
 """Uncertainty above which segments of the made-up result go to review first: two of seven."""
 
@@ -39,7 +43,10 @@ def loaded(folder: Path) -> VideoSeries:
 
 
 def write_case(folder: Path) -> VideoSeries:
-    """Write a case of two instances, the second 300 s after the first, and load it."""
+    """Write a case of two instances, the second 300 s after the first, and load it.
+
+    The generated instances show 3 s; they are taken to show all of the made-up result.
+    """
     folder.mkdir()
     write_dicom_video(folder / "a.dcm", SpecificCharacterSet="ISO_IR 192", PatientName="Ζωή^Ελένη")
     write_dicom_video(
@@ -50,7 +57,13 @@ def write_case(folder: Path) -> VideoSeries:
         SpecificCharacterSet="ISO_IR 192",
         PatientName="Ζωή^Ελένη",
     )
-    return loaded(folder)
+    return lasting(loaded(folder), 300.0, 700.0)
+
+
+def lasting(series: VideoSeries, *ends_seconds: float) -> VideoSeries:
+    """Return a series whose instances end at other times."""
+    pairs = zip(series.instances, ends_seconds, strict=True)
+    return replace(series, instances=tuple(replace(i, end_seconds=end) for i, end in pairs))
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +117,9 @@ def test_dcmtk_renders_the_report(folder: Path) -> None:
     assert "Expected course" in found.stdout
 
 
-def test_each_segment_has_its_range_of_time_in_the_instance_that_holds_it(folder: Path) -> None:
-    report = pydicom.dcmread(folder / "report.dcm")
+def ranges_of(path: Path) -> list[tuple[str, str, float, float]]:
+    """Return the ranges of a report: code, last digit of the instance's UID, start and end [s]."""
+    report = pydicom.dcmread(path)
     (observed,) = (c for c in report.ContentSequence if meaning(c) == "Observed course")
     found = []
     for item in observed.ContentSequence:
@@ -120,18 +134,51 @@ def test_each_segment_has_its_range_of_time_in_the_instance_that_holds_it(folder
                 uid = image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
                 code = item.ConceptCodeSequence[0]
                 assert code.CodingSchemeDesignator == CODING_SCHEME
-                found.append((code.CodeValue, uid[-1], *map(float, child.ReferencedTimeOffsets)))
-    assert found[:3] == [
+                start, end = map(float, child.ReferencedTimeOffsets)
+                found.append((str(code.CodeValue), str(uid[-1]), start, end))
+    return found
+
+
+def test_each_segment_has_its_range_of_time_in_the_instance_that_holds_it(folder: Path) -> None:
+    assert ranges_of(folder / "report.dcm") == [
         ("CHOLE-PREP", "3", 0.0, 100.0),
         ("CHOLE-CALOT", "3", 100.0, 200.0),
         ("CHOLE-CLIP", "3", 200.0, 300.0),
-    ]
-    assert found[3:] == [
         ("CHOLE-DISSECT", "4", 0.0, 100.0),
         ("CHOLE-PACK", "4", 100.0, 200.0),
         ("CHOLE-CLEAN", "4", 200.0, 300.0),
         ("CHOLE-RETRACT", "4", 300.0, 400.0),
     ]
+
+
+def test_a_segment_in_two_instances_has_a_range_in_each_and_none_in_the_pause(
+    case: VideoSeries, tmp_path: Path
+) -> None:
+    first, second = case.instances
+    split = replace(
+        case,
+        instances=(
+            replace(first, end_seconds=145.0),
+            replace(second, start_seconds=150.0, end_seconds=699.5),
+        ),
+    )
+    encode_phases(phases_result(), split, CONTEXT, REVIEW, tmp_path)
+    found = ranges_of(tmp_path / "report.dcm")
+    assert found[1:3] == [("CHOLE-CALOT", "3", 100.0, 145.0), ("CHOLE-CALOT", "4", 0.0, 50.0)]
+    assert found[-1] == ("CHOLE-RETRACT", "4", 450.0, 549.5)
+
+
+def test_a_key_frame_names_the_instance_of_its_picture_where_the_segment_began_in_another(
+    case: VideoSeries, tmp_path: Path
+) -> None:
+    result = phases_result()
+    mark = result.mark.copy()
+    mark[100:160] = MARKS.index(Mark.BLACK)
+    first, second = case.instances
+    split = replace(case, instances=(first, replace(second, start_seconds=150.0)))
+    encode_phases(replace(result, mark=mark), split, CONTEXT, REVIEW, tmp_path)
+    picture = pydicom.dcmread(tmp_path / "key_frames" / "02_calot_triangle_dissection.dcm")
+    assert picture.SourceImageSequence[0].ReferencedSOPInstanceUID == second.sop_instance_uid
 
 
 def test_what_was_expected_is_never_written_as_observed(folder: Path) -> None:
@@ -179,6 +226,7 @@ def test_key_frames_name_the_instance_that_they_come_from(folder: Path) -> None:
 
 def test_the_text_says_what_the_result_says(folder: Path) -> None:
     document = json.loads((folder / "phases.json").read_text(encoding="utf-8"))
+    jsonschema.validate(document, json.loads(SCHEMA.read_text(encoding="utf-8")))
     assert document == json.loads(json.dumps(phases_document(phases_result(), REVIEW)))
     assert [s["review_first"] for s in document["segments"]].count(True) == 2
     assert document["seconds"]["phase"][45] is None

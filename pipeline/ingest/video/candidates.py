@@ -220,6 +220,7 @@ def dicom_candidate(videos: Sequence[DicomVideo]) -> Candidate:
                 sop_instance_uid=v.instance.sop_instance_uid,
                 series_instance_uid=v.instance.series_instance_uid,
                 start_seconds=start,
+                end_seconds=_end(start, v.shape),
             )
             for v, start in zip(ordered, starts, strict=True)
         ),
@@ -281,6 +282,13 @@ def _in_order(videos: Sequence[DicomVideo]) -> list[DicomVideo]:
     if any(v.moment is None for v in videos):
         return sorted(videos, key=lambda v: (v.number, v.instance.sop_instance_uid))
     return sorted(videos, key=lambda v: (v.moment, v.number, v.instance.sop_instance_uid))
+
+
+def _end(start_seconds: float, shape: VideoShape) -> float | None:
+    """Return where an instance ends in the case [s], if its container says it."""
+    if shape.duration_seconds is None:
+        return None
+    return start_seconds + shape.duration_seconds
 
 
 def _starts(ordered: Sequence[DicomVideo]) -> list[float]:
