@@ -32,7 +32,7 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from pipeline.analyses.phases.anticipation import AnticipatedSegment, Anticipation
+from pipeline.analyses.phases.anticipation import N_NEXT, AnticipatedSegment, Anticipation
 from pipeline.analyses.phases.ontology import CODING_SCHEME, END, Procedure
 from pipeline.analyses.phases.result import PhasesResult, Segment
 from pipeline.encode.codes import private_scheme
@@ -60,6 +60,7 @@ EXPECTED = CodedConcept("EXPECTED", CODING_SCHEME, "Expected course")
 ISSUED_AT = CodedConcept("ISSUED-AT", CODING_SCHEME, "Expected as of")
 STARTS_IN = CodedConcept("STARTS-IN", CODING_SCHEME, "Expected to start in")
 LASTS = CodedConcept("LASTS", CODING_SCHEME, "Expected duration")
+HORIZON = CodedConcept("HORIZON", CODING_SCHEME, "Segments looked ahead")
 REMAINING = CodedConcept("REMAINING", CODING_SCHEME, "Expected time to end of operation")
 EXPECTED_BY = CodedConcept("EXPECTED-BY", CODING_SCHEME, "Expected by")
 UNCERTAINTY = CodedConcept("UNCERTAINTY", CODING_SCHEME, "Uncertainty")
@@ -67,6 +68,7 @@ END_OF_OPERATION = CodedConcept("END", CODING_SCHEME, "End of operation")
 
 SECONDS = CodedConcept("s", "UCUM", "second")
 PERCENT = CodedConcept("%", "UCUM", "Percent")
+SEGMENTS = CodedConcept("{segments}", "UCUM", "segments")
 RATIO = CodedConcept("1", "UCUM", "no units")
 
 CONTAINS = RelationshipTypeValues.CONTAINS
@@ -196,7 +198,10 @@ def _anticipations(result: PhasesResult) -> Iterator[Anticipation]:
 
 def _expected(procedure: Procedure, found: Anticipation) -> ContainerContentItem:
     """Return what was expected at one moment."""
-    children: list[ContentItem] = [_number(ISSUED_AT, found.issued_at_seconds, CONTAINS)]
+    children: list[ContentItem] = [
+        _number(ISSUED_AT, found.issued_at_seconds, CONTAINS),
+        NumContentItem(HORIZON, N_NEXT, SEGMENTS, None, CONTAINS),
+    ]
     if found.remaining_learned_seconds is not None:
         children.append(_number(REMAINING, found.remaining_learned_seconds, CONTAINS, "network"))
     children.append(_number(REMAINING, found.remaining_prior_seconds, CONTAINS, "counts"))

@@ -76,9 +76,11 @@ def write_ribbon(
     _phases(rows["phases"], result, result.phase, "recognised")
     _marks(rows["phases"], result)
     _confidence(rows["confidence"], result, review_uncertainty)
-    for number, moment in enumerate(moments):
-        _expected(rows[f"expected_{number}"], result, result.anticipation_at(moment))
-    _finish(figure, rows, result, end)
+    expected = [result.anticipation_at(moment) for moment in moments]
+    right = _right_edge(expected, end)
+    for number, found in enumerate(expected):
+        _expected(rows[f"expected_{number}"], result, found, right)
+    _finish(figure, rows, result, (end, right))
     written = (stem.with_suffix(".png"), stem.with_suffix(".svg"))
     with rc_context({"svg.hashsalt": SVG_SALT, "svg.fonttype": "none"}):
         figure.savefig(written[0], dpi=DPI, metadata={"Software": None})
@@ -144,11 +146,30 @@ def _confidence(axes: Axes, result: PhasesResult, review_uncertainty: float) -> 
     axes.set_ylabel("confidence", rotation=0, ha="right", va="center")
 
 
-def _expected(axes: Axes, result: PhasesResult, found: Anticipation) -> None:
+def _right_edge(expected: Sequence[Anticipation], end: float) -> float:
+    """Return where the picture ends [s]: what is expected fits, up to as long as the operation."""
+    stops = [
+        found.issued_at_seconds + segment.start_in_seconds + (segment.duration_seconds or 0.0)
+        for found in expected
+        for segment in (*found.learned, *found.prior)
+    ]
+    return min(max([end, *stops]), 2 * end)
+
+
+def _expected(axes: Axes, result: PhasesResult, found: Anticipation, right: float) -> None:
     """Draw the course that was expected at a moment: the network's above, that of counts below."""
     for segments, low in ((found.learned, 0.5), (found.prior, 0.0)):
         for segment in segments:
             _expected_bar(axes, result, found.issued_at_seconds, segment, low)
+        if segments and found.issued_at_seconds + segments[0].start_in_seconds >= right:
+            axes.text(
+                found.issued_at_seconds + 0.01 * right,
+                low + 0.22,
+                f"next: {_told(result, segments[0])}",
+                fontsize=7,
+                color=INK,
+                va="center",
+            )
     axes.axvline(found.issued_at_seconds, color=INK, linewidth=1.4)
     minutes = found.issued_at_seconds / 60
     _named(axes, f"expected\nat {minutes:.1f} min")
@@ -168,6 +189,12 @@ def _expected_bar(
     axes.broken_barh([(start, segment.duration_seconds)], (low, 0.5), color=colour, alpha=alpha)
 
 
+def _told(result: PhasesResult, segment: AnticipatedSegment) -> str:
+    """Say which segment is expected, and when: for what lies beyond the picture."""
+    name = "end" if segment.phase == END else result.procedure.phase(segment.phase).meaning
+    return f"{name} in {segment.start_in_seconds / 60:.1f} min"
+
+
 def _named(axes: Axes, label: str) -> None:
     """Give a row its name."""
     axes.set_ylim(0, 1)
@@ -175,20 +202,22 @@ def _named(axes: Axes, label: str) -> None:
     axes.set_ylabel(label, rotation=0, ha="right", va="center")
 
 
-def _finish(figure: Figure, rows: dict[str, Axes], result: PhasesResult, end: float) -> None:
-    """Add the time axis and the legend."""
+def _finish(
+    figure: Figure, rows: dict[str, Axes], result: PhasesResult, edges: tuple[float, float]
+) -> None:
+    """Add the time axis and the legend; the edges are the operation's end and the picture's [s]."""
+    end, right = edges
     last = list(rows.values())[-1]
-    shown = max([end, *(axes.dataLim.x1 for axes in rows.values() if axes.has_data())])
     for axes in rows.values():
         axes.axvline(end, color=INK, linewidth=0.8, linestyle=":")
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.tick_params(labelsize=8)
         axes.yaxis.label.set_fontsize(8)
-    right = min(shown, 2 * end)
     step = next((m for m in MINUTES if right <= 60 * m * MOST_TICKS), MINUTES[-1])
     ticks = np.arange(0, right / 60 + 1e-9, step)
-    last.set_xlim(0, right)
+    # Room for the line of an end that lies at the edge.
+    last.set_xlim(0, 1.005 * right)
     last.set_xticks(60 * ticks, [f"{t:g}" for t in ticks])
     last.set_xlabel("time [min]; expected: by the network above, by counting below", fontsize=8)
     patches = [Patch(color=p.colour, label=p.meaning) for p in result.procedure.phases]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
 
+from pipeline.analyses.phases.anticipation import N_NEXT
 from pipeline.analyses.phases.ontology import CODING_SCHEME
 from pipeline.analyses.phases.result import MARKS, Mark
 from pipeline.encode.phaseribbon import write_ribbon
@@ -190,6 +191,8 @@ def test_what_was_expected_is_never_written_as_observed(folder: Path) -> None:
         assert not any(item.ValueType in ("TCOORD", "IMAGE") for item in items)
         (issued,) = (i for i in items if meaning(i) == "Expected as of")
         assert issued.MeasuredValueSequence[0].NumericValue == 100 * number
+        (horizon,) = (i for i in items if meaning(i) == "Segments looked ahead")
+        assert horizon.MeasuredValueSequence[0].NumericValue == N_NEXT
         assert {i.TextValue for i in items if meaning(i) == "Expected by"} == {"network", "counts"}
     assert "ContentTemplateSequence" not in report
 
@@ -270,3 +273,19 @@ def test_the_ribbon_shows_each_phase_in_its_colour_and_the_truth_above(tmp_path:
     assert places[1].size
     assert places[0].max() < places[1].min()
     assert pixels(plain).shape[0] < picture.shape[0]
+
+
+def test_the_ribbon_of_a_short_video_says_what_lies_beyond_it(tmp_path: Path) -> None:
+    result = phases_result()
+    _, vector = write_ribbon(result, REVIEW, tmp_path / "whole", moments_s=[110.0])
+    assert "next: " not in vector.read_text()
+    early = replace(
+        result,
+        **{
+            name: getattr(result, name)[:20]
+            for name in ("t_seconds", "mark", "raw", "filtered", "uncertainty", "phase")
+        },
+        segments=(replace(result.segments[0], end_seconds=20.0),),
+    )
+    _, vector = write_ribbon(early, REVIEW, tmp_path / "early", moments_s=[10.0])
+    assert vector.read_text().count("next: Calot triangle dissection in 1.5 min") == 2
