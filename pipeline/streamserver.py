@@ -1,11 +1,12 @@
 """What a stream says, served to pages and programs on this machine.
 
 ``/state`` is the last second as JSON; ``/events`` sends each second as it comes, as server-sent
-events.
+events. A listener that falls behind by more than ``KEPT`` seconds misses those before.
 """
 
 import json
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,20 +18,24 @@ WAIT_S = 15.0
 """A listener hears a comment after so long without a second, so that its connection stays [s]."""
 
 
+KEPT = 600
+"""Seconds that are kept for listeners: a dropout ends in many at once."""
+
+
 class Broadcast:
-    """The last second, and whoever waits for the next."""
+    """The last seconds, and whoever waits for the next."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._number = 0
-        self._text = "{}"
+        self._texts: deque[str] = deque(maxlen=KEPT)
         self._is_over = False
 
     def tell(self, values: Mapping[str, object]) -> None:
         """Give a second to all who listen."""
         with self._changed:
             self._number += 1
-            self._text = json.dumps(values)
+            self._texts.append(json.dumps(values))
             self._changed.notify_all()
 
     def end(self) -> None:
@@ -42,24 +47,30 @@ class Broadcast:
     def last(self) -> str:
         """Return the last second as JSON."""
         with self._changed:
-            return self._text
+            return self._texts[-1] if self._texts else "{}"
 
     def seconds(self) -> Iterator[str | None]:
-        """Yield each second from now on as JSON; None where none came for a while."""
+        """Return each second from this call on as JSON; None where none came for a while."""
         with self._changed:
-            seen = self._number
+            return self._after_number(self._number)
+
+    def _after_number(self, seen: int) -> Iterator[str | None]:
+        """Yield each second after one that was seen."""
         while True:
-            number, text, is_over = self._after(seen)
+            number, texts, is_over = self._after(seen)
             if number == seen and is_over:
                 return
-            yield text if number > seen else None
+            if not texts:
+                yield None
+            yield from texts
             seen = number
 
-    def _after(self, seen: int) -> tuple[int, str, bool]:
-        """Wait for a second after one that was seen: its number and text, and if it is over."""
+    def _after(self, seen: int) -> tuple[int, list[str], bool]:
+        """Wait for seconds after one that was seen: the last's number, all texts, if it is over."""
         with self._changed:
             self._changed.wait_for(lambda: self._number > seen or self._is_over, WAIT_S)
-            return self._number, self._text, self._is_over
+            missed = min(self._number - seen, len(self._texts))
+            return self._number, list(self._texts)[len(self._texts) - missed :], self._is_over
 
 
 @contextmanager
@@ -121,9 +132,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _events(self) -> None:
         """Send each second until there are no more, or nobody listens."""
-        self._head("text/event-stream", {})
+        # Listened to before the head is sent: whoever has the head misses nothing that follows.
+        seconds = self.server.broadcast.seconds()
         with suppress(OSError):
-            for text in self.server.broadcast.seconds():
+            self._head("text/event-stream", {})
+            for text in seconds:
                 line = ": waiting\n\n" if text is None else f"data: {text}\n\n"
                 self.wfile.write(line.encode())
                 self.wfile.flush()

@@ -18,6 +18,7 @@ from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.errors import UnusableCall
 from pipeline.ingest.inventory import take_inventory
 from pipeline.stream import StreamRequest, follow, second_values
+from pipeline.streamserver import Broadcast, served
 from pipeline.study import VideoSeries
 from tests.support.phases import open_tiny, write_tiny_phases
 from tests.support.videos import write_dicom_video, write_video
@@ -192,6 +193,19 @@ def test_the_present_second_is_served_on_this_machine_only(bundle: Path, video: 
         urllib.request.urlopen(f"http://127.0.0.1:{port}/else", timeout=5)
     running.send_signal(signal.SIGINT)
     running.communicate(timeout=20)
+
+
+def test_a_listener_gets_every_second_of_many_at_once() -> None:
+    broadcast = Broadcast()
+    with (
+        served(broadcast, 0) as port,
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/events", timeout=5) as events,
+    ):
+        for index in range(50):
+            broadcast.tell({"index": index})
+        heard = [events.readline().decode() for _ in range(100)]
+    told = [json.loads(line.removeprefix("data: ")) for line in heard if line.startswith("data: ")]
+    assert [second["index"] for second in told] == list(range(50))
 
 
 def test_a_source_that_is_none_is_named_without_its_address(bundle: Path, tmp_path: Path) -> None:
