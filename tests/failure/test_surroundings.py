@@ -21,14 +21,18 @@ from tests.support.service import Service, wait_until, working
 from tests.support.tally import write_volumes
 from workers.app import TASK, make_app, queue_name
 
-pytestmark = pytest.mark.service
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.parametrize("broker", ["valkey"], indirect=True),
+]
 
 STEPS = 60_000
 
 
 def test_a_broker_that_dies_and_forgets_everything_costs_no_job(
-    make_service: Callable[..., Service], broker: Any, tmp_path: Path
+    make_service: Callable[..., Service], valkey_server: Any, tmp_path: Path
 ) -> None:
+    broker = valkey_server
     service = make_service(call_again_s=2.0)
     service.submit(*write_volumes(tmp_path / "in", 30, steps=STEPS))
     service.dispatcher()

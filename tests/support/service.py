@@ -27,6 +27,9 @@ from tests.support.tally import SITE
 
 ROOT = Path(__file__).parents[2]
 
+RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+"""Where Debian has the server, without its wrapper that changes the user."""
+
 
 @dataclass(kw_only=True)
 class Service:
@@ -91,6 +94,8 @@ class Service:
 
     def worker(self, lane: str | None = None, processes: int = 1) -> subprocess.Popen[bytes]:
         """Start a worker and wait until it is there."""
+        if lane is None and self.broker.startswith("amqp"):
+            lane = "routine"
         lanes = ["--lane", lane] if lane else []
         process = self.start("worker", *lanes, "--processes", str(processes))
         wait_until(lambda: len(working(process)) == processes, 60)
@@ -198,3 +203,33 @@ def valkey(folder: Path, port: int) -> Iterator[Any]:
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def rabbitmq(folder: Path, port: int) -> Iterator[str]:
+    """Run a RabbitMQ server that keeps its data in a folder, and return its URL."""
+    places = {
+        "HOME": folder,
+        "RABBITMQ_NODENAME": f"vesalius{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": port,
+        "RABBITMQ_DIST_PORT": free_port(),
+        "RABBITMQ_MNESIA_BASE": folder / "data",
+        "RABBITMQ_LOG_BASE": folder / "log",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "plugins",
+        "RABBITMQ_CONFIG_FILE": folder / "rabbit",
+    }
+    with (folder / "out").open("wb") as out:
+        server = subprocess.Popen(
+            [RABBITMQ],
+            env={**os.environ, **{name: str(value) for name, value in places.items()}},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: b"completed" in (folder / "out").read_bytes(), 90)
+        yield f"amqp://guest:guest@127.0.0.1:{port}//"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait(10)
