@@ -159,6 +159,40 @@ class WorkerSettings:
                 raise UnusableCall(f"{name} is {getattr(self, name)}, needed is {least} or more")
 
 
+LOG_FORMS = ("json", "text")
+"""Forms of the log."""
+
+LAST_PORT = 65535
+"""Highest port of TCP."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MonitoringSettings:
+    """What whoever watches the service is told, and where."""
+
+    host: str = "127.0.0.1"
+    """Address that the endpoint listens on; every address but this one is open to others."""
+
+    port: int = 9464
+    """Its port; 0 takes a free one."""
+
+    log: str = "json"
+    """Form of the log: ``json``, an object a line, or ``text``."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If one is not possible.
+        """
+        if not 0 <= self.port <= LAST_PORT:
+            raise UnusableCall(f"port is {self.port}, possible is 0 to {LAST_PORT}")
+        if self.log not in LOG_FORMS:
+            raise UnusableCall(f"log is {self.log!r}, possible is {' or '.join(LOG_FORMS)}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Configuration:
     """All that a site sets."""
@@ -183,6 +217,9 @@ class Configuration:
 
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     """What a worker uses of its machine."""
+
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    """What whoever watches the service is told, and where."""
 
 
 Record = TypeVar("Record")

@@ -3,7 +3,6 @@
 What a command needs is imported when it runs, as in ``pipeline.cli``.
 """
 
-import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -25,24 +24,17 @@ from pipeline.cli import (
 from pipeline.config import LANES, Configuration
 from pipeline.errors import UnusableCall
 from pipeline.ledger.states import JobState
+from workers import upcli
+from workers.logs import set_up_logs
+from workers.options import BrokerOption, served_by
 
-__all__ = ["main"]
+__all__ = ["main", "upcli"]
 
 jobs = typer.Typer(help="List jobs, and look after one.")
 app.add_typer(jobs, name="jobs")
 
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="Id of the job, or its first digits.")
-]
-
-BrokerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--broker",
-        metavar="URL",
-        envvar="VESALIUS_BROKER",
-        help="Broker: redis:// or amqp://. Default: as in the settings.",
-    ),
 ]
 
 
@@ -128,13 +120,15 @@ def worker_command(
     from workers.run import run_worker
 
     with complaints():
-        settings = _served(site_configuration(config, ledger_url=ledger_url, models=models), broker)
+        settings = served_by(
+            site_configuration(config, ledger_url=ledger_url, models=models), broker
+        )
         worker = settings.worker
         if lane:
             worker = replace(worker, lanes=tuple(lane))
         if processes:
             worker = replace(worker, processes=processes)
-        _log()
+        set_up_logs(settings.monitoring.log)
         status = run_worker(replace(settings, worker=worker), ledger_place(settings))
     raise typer.Exit(status)
 
@@ -150,8 +144,8 @@ def dispatch_command(
     from workers.run import run_dispatcher
 
     with complaints():
-        settings = _served(site_configuration(config, ledger_url=ledger_url), broker)
-        _log()
+        settings = served_by(site_configuration(config, ledger_url=ledger_url), broker)
+        set_up_logs(settings.monitoring.log)
         run_dispatcher(settings, ledger_place(settings))
 
 
@@ -324,13 +318,6 @@ def _state(name: str | None) -> JobState | None:
         raise UnusableCall(f"no state {name!r}; known are {possible}") from None
 
 
-def _served(settings: Configuration, broker: str | None) -> Configuration:
-    """Return settings with the broker of the call."""
-    if broker is None:
-        return settings
-    return replace(settings, service=replace(settings.service, broker=broker))
-
-
 def _output(given: Path | None, settings: Configuration) -> Path:
     """Return the folder for results."""
     output = given or settings.service.output
@@ -344,14 +331,6 @@ def _lane(lane: str) -> str:
     if lane not in LANES:
         raise UnusableCall(f"no lane {lane!r}; known are {', '.join(LANES)}")
     return lane
-
-
-def _log() -> None:
-    """Have what a service does logged, its own lines only."""
-    handler = logging.StreamHandler()
-    handler.addFilter(lambda line: line.name.split(".")[0] in ("pipeline", "workers"))
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 if __name__ == "__main__":

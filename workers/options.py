@@ -1,0 +1,25 @@
+"""Options that commands of the service share."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from pipeline.config import Configuration
+
+BrokerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--broker",
+        metavar="URL",
+        envvar="VESALIUS_BROKER",
+        help="Broker: redis:// or amqp://. Default: as in the settings.",
+    ),
+]
+
+
+def served_by(settings: Configuration, broker: str | None) -> Configuration:
+    """Return settings with the broker of the call."""
+    if broker is None:
+        return settings
+    return replace(settings, service=replace(settings.service, broker=broker))
