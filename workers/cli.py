@@ -21,12 +21,12 @@ from pipeline.cli import (
     main,
     site_configuration,
 )
-from pipeline.config import LANES, Configuration
+from pipeline.config import LANES
 from pipeline.errors import UnusableCall
 from pipeline.ledger.states import JobState
 from workers import upcli
 from workers.logs import set_up_logs
-from workers.options import BrokerOption, served_by
+from workers.options import BrokerOption, results_folder, served_by
 
 __all__ = ["main", "upcli"]
 
@@ -77,7 +77,7 @@ def submit_command(
     with complaints():
         settings = site_configuration(config, ledger_url=ledger_url, models=models)
         terms = Terms(
-            output=_output(output, settings),
+            output=results_folder(output, settings),
             lane=_lane(lane),
             priority=priority,
             attempts=settings.service.attempts,
@@ -316,14 +316,6 @@ def _state(name: str | None) -> JobState | None:
     except ValueError:
         possible = ", ".join(state.value for state in JobState)
         raise UnusableCall(f"no state {name!r}; known are {possible}") from None
-
-
-def _output(given: Path | None, settings: Configuration) -> Path:
-    """Return the folder for results."""
-    output = given or settings.service.output
-    if output is None:
-        raise UnusableCall("no folder for results: give --output, or set service.output")
-    return output
 
 
 def _lane(lane: str) -> str:

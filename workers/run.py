@@ -7,7 +7,12 @@ import threading
 from types import FrameType
 from typing import Any
 
-from celery.signals import setup_logging, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    worker_process_init,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable, UnusableCall
@@ -17,6 +22,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_child
 from workers.app import is_rabbitmq, make_app, queue_name
+from workers.bound import end_with
 from workers.dispatcher import Dispatcher
 from workers.tasks import add_run, threads_each
 
@@ -44,6 +50,9 @@ def run_worker(configuration: Configuration, place: str) -> int:
     add_run(app, configuration, place)
     settings = configuration.worker
     setup_logging.connect(_keep_logging)
+    # A job is not done on by a process that nobody can end any more.
+    parent = os.getpid()
+    worker_process_init.connect(lambda **_: end_with(parent), weak=False)
     worker_shutting_down.connect(lambda **_: _end_in(settings.stop_s, place), weak=False)
     worker_shutdown.connect(lambda **_: _hand_back(place), weak=False)
     worker = app.Worker(
