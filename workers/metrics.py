@@ -1,10 +1,12 @@
 """The figures of the ledger as Prometheus metrics: lanes, events, classes and stages as labels.
 
-They are read from the ledger at each scrape, so that they are the same whoever asks, and stay right
-when a process is started anew.
+They are read from the ledger when they are asked for, so that they are the same whoever asks, and
+stay right when a process is started anew.
 """
 
 from collections.abc import Iterator
+from threading import Lock
+from time import monotonic
 
 from prometheus_client.core import CounterMetricFamily as Counter
 from prometheus_client.core import GaugeMetricFamily as Gauge
@@ -34,24 +36,43 @@ COUNTED = (
 """Counters, and the events that they count."""
 
 
+REST = 10.0
+"""Figures are told again for so many times as long as it took to read them."""
+
+
 class QueueCollector(Collector):
-    """Collects the metrics of a ledger."""
+    """Collects the metrics of a ledger.
+
+    Reading counts what has happened to all jobs, so a large ledger is not read at every scrape.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._lock = Lock()
+        self._figures: Figures | None = None
+        self._good_until = 0.0
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics; only that the ledger is away, where it is."""
-        try:
-            found = figures(self._ledger)
-        except LedgerUnavailable:
-            found = None
+        found = self._found()
         yield Gauge("vesalius_ledger_up", "Whether the ledger answers.", value=float(bool(found)))
         if found is not None:
             yield from _standing(found)
             yield from _counted(found)
             yield _failures(found)
             yield _stages(found)
+
+    def _found(self) -> Figures | None:
+        """Return the figures; None if the ledger is away."""
+        with self._lock:
+            began = monotonic()
+            if self._figures is None or began >= self._good_until:
+                try:
+                    self._figures = figures(self._ledger)
+                except LedgerUnavailable:
+                    self._figures = None
+                self._good_until = monotonic() + REST * (monotonic() - began)
+            return self._figures
 
 
 def _standing(found: Figures) -> Iterator[Metric]:
