@@ -18,7 +18,6 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.config import Configuration
 from pipeline.evaluatecommands import evaluate
 from pipeline.options import (
     SOME_INPUT_FAILED,
@@ -27,7 +26,8 @@ from pipeline.options import (
     LedgerOption,
     ModelsOption,
     complaints,
-    configuration,
+    ledger_place,
+    site_configuration,
 )
 
 app = typer.Typer(
@@ -101,7 +101,7 @@ def run_command(
     from pipeline.run import RunRequest, run
 
     with complaints():
-        settings = configuration(config, ledger_url=ledger_url, models=models)
+        settings = site_configuration(config, ledger_url=ledger_url, models=models)
         analyses = open_analyses(analysis or [], settings)
         request = RunRequest(
             inputs=tuple(inputs),
@@ -111,7 +111,7 @@ def run_command(
             reference=read_reference(reference, state or []),
         )
         reporter = Reporter()
-        with Ledger.open(_ledger_place(settings)) as opened, reporter.shown():
+        with Ledger.open(ledger_place(settings)) as opened, reporter.shown():
             manifest = run(request, opened, reporter)
     where = str(output / MANIFEST)
     typer.echo(serialised(manifest.to_json()).rstrip() if as_json else summary(manifest, where))
@@ -165,7 +165,7 @@ def stream_command(
     from pipeline.streamserver import Broadcast, served
 
     with complaints():
-        settings = configuration(config, models=models)
+        settings = site_configuration(config, models=models)
         search = [settings.models.path] if settings.models.path else []
         bundle = load_bundle(find_bundle("phases", search))
         networks = open_phases(bundle, settings.phases.procedure)
@@ -237,8 +237,8 @@ def migrate_command(*, config: ConfigOption = None, ledger_url: LedgerOption = N
     from pipeline.ledger.database import migrate_database, parse_url
 
     with complaints():
-        settings = configuration(config, ledger_url=ledger_url)
-        url = parse_url(_ledger_place(settings))
+        settings = site_configuration(config, ledger_url=ledger_url)
+        url = parse_url(ledger_place(settings))
         migrate_database(url)
     typer.echo(f"{url.render_as_string(hide_password=True)} is up to date")
 
@@ -249,13 +249,6 @@ def main() -> None:
     sys.excepthook = _show_no_values
     signal.signal(signal.SIGTERM, _interrupt)
     typer.main.get_command(app)(prog_name="vesalius")
-
-
-def _ledger_place(settings: Configuration) -> str:
-    """Return where the ledger is: as set, or the user's own."""
-    from platformdirs import user_state_path
-
-    return settings.ledger.url or str(user_state_path("vesalius", appauthor=False) / "ledger.db")
 
 
 def _keep_others_quiet() -> None:

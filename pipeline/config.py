@@ -71,6 +71,129 @@ class LedgerSettings:
     """URL, or path of a SQLite file; None takes the user's own."""
 
 
+LANES = ("stat", "routine", "batch")
+"""Lanes of inference, the most urgent first."""
+
+DELIVERY = "delivery"
+"""The lane of what goes over the network."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceSettings:
+    """What the processes of a service share."""
+
+    broker: str = "redis://127.0.0.1:6379/0"
+    """URL of the broker: ``redis://`` for Redis and Valkey, ``amqp://`` for RabbitMQ."""
+
+    output: Path | None = None
+    """Folder for the results of jobs that are submitted without one."""
+
+    attempts: int = 3
+    """Attempts of a job after which it is quarantined."""
+
+    lease_s: float = 60.0
+    """A worker that is not heard of for so long has lost its job [s]."""
+
+    longest_s: float = 3600.0
+    """A job that takes longer is ended, and has failed [s]."""
+
+    retry_s: float = 10.0
+    """Time before the second attempt after a failure that may pass; it doubles each time [s]."""
+
+    call_again_s: float = 30.0
+    """A job that was called and not claimed is called again after this time, then after twice that,
+    four times, up to sixteen times as long [s]."""
+
+    window: int = 256
+    """Jobs of a lane that are called and not claimed at a time; the rest waits in the ledger."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If one is not possible.
+        """
+        for name in ("attempts", "lease_s", "longest_s", "retry_s", "call_again_s", "window"):
+            if getattr(self, name) <= 0:
+                raise UnusableCall(f"{name} is {getattr(self, name)}, needed is more than 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSettings:
+    """What a worker uses of its machine."""
+
+    lanes: tuple[str, ...] = LANES
+    """Lanes that it serves, the most urgent first."""
+
+    processes: int = 1
+    """Jobs that it does at a time, each in a process of its own."""
+
+    threads: int = 0
+    """Cores that each job uses; 0 shares all cores among the processes."""
+
+    memory_mib: int = 1024
+    """Networks that a process keeps open, by the size of their files [MiB]."""
+
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    """ONNX Runtime's execution providers, the preferred first; one that is missing is an error."""
+
+    stop_s: float = 60.0
+    """Time to finish what runs when the worker is stopped; what takes longer is handed back [s]."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If one is not possible.
+        """
+        possible = (*LANES, DELIVERY)
+        if not self.lanes or not set(self.lanes) <= set(possible):
+            raise UnusableCall(
+                f"lanes is {list(self.lanes)}, possible is one or more of {', '.join(possible)}"
+            )
+        for name, least in (("processes", 1), ("threads", 0), ("memory_mib", 1), ("stop_s", 0)):
+            if getattr(self, name) < least:
+                raise UnusableCall(f"{name} is {getattr(self, name)}, needed is {least} or more")
+
+
+LOG_FORMS = ("json", "text")
+"""Forms of the log."""
+
+LAST_PORT = 65535
+"""Highest port of TCP."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MonitoringSettings:
+    """What whoever watches the service is told, and where."""
+
+    host: str = "127.0.0.1"
+    """Address that the endpoint listens on; every address but this one is open to others."""
+
+    port: int = 9464
+    """Its port; 0 takes a free one."""
+
+    log: str = "json"
+    """Form of the log: ``json``, an object a line, or ``text``."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If one is not possible.
+        """
+        if not 0 <= self.port <= LAST_PORT:
+            raise UnusableCall(f"port is {self.port}, possible is 0 to {LAST_PORT}")
+        if self.log not in LOG_FORMS:
+            raise UnusableCall(f"log is {self.log!r}, possible is {' or '.join(LOG_FORMS)}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Configuration:
     """All that a site sets."""
@@ -92,6 +215,15 @@ class Configuration:
 
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     """Where the ledger is."""
+
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    """What the processes of a service share."""
+
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    """What a worker uses of its machine."""
+
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    """What whoever watches the service is told, and where."""
 
 
 Record = TypeVar("Record")
@@ -119,13 +251,26 @@ def read_configuration(path: Path | None) -> Configuration:
     except ValueError as problem:
         raise UnusableCall(f"{path}: not TOML ({problem})") from problem
     try:
-        return _configuration(document, path.parent)
+        return parse_configuration(document, path.parent)
     except UnusableCall as problem:
         raise UnusableCall(f"{path}: {problem}") from problem
 
 
-def _configuration(document: Mapping[str, object], folder: Path) -> Configuration:
-    """Return the configuration that a TOML document holds."""
+def parse_configuration(document: Mapping[str, object], folder: Path) -> Configuration:
+    """Return the configuration that a TOML document holds.
+
+    Parameters
+    ----------
+    document
+        The document; the settings of a job in the ledger are one, too.
+    folder
+        Folder that relative paths start from.
+
+    Raises
+    ------
+    UnusableCall
+        If it holds a key or a value that is not possible.
+    """
     sections: dict[str, type] = get_type_hints(Configuration)
     _refuse_unknown(document, sections, "")
     for name, table in document.items():

@@ -37,6 +37,10 @@ class ModelContractBroken(PipelineError):
     """A model's output disagrees with its bundle. Ours: not retried, pages someone."""
 
 
+class Interrupted(PipelineError):
+    """A job was ended on purpose: cancelled, out of time, its claim lost, its worker stopping."""
+
+
 class UnusableCall(PipelineError):
     """The command was called with arguments that cannot be carried out."""
 

@@ -15,7 +15,7 @@ from pipeline.options import (
     JsonOption,
     ModelsOption,
     complaints,
-    configuration,
+    site_configuration,
 )
 from pipeline.spread import separated, spreading
 
@@ -52,7 +52,7 @@ def evaluate_perfusion_command(
     from pipeline.manifest import finite_object, serialised
 
     with complaints():
-        settings = configuration(config, models=models)
+        settings = site_configuration(config, models=models)
         search = [settings.models.path] if settings.models.path else []
         pool = open_pool(load_bundle(find_bundle("perfusion", search)))
         reporter = Reporter()
@@ -112,7 +112,7 @@ def evaluate_reconstruction_command(
     from pipeline.manifest import finite_object, serialised
 
     with complaints():
-        settings = configuration(config, models=models)
+        settings = site_configuration(config, models=models)
         chosen: dict[str, object] = {
             "patterns": separated(patterns or []),
             "accelerations": tuple(_number(a) for a in separated(accelerations or [])),
@@ -193,7 +193,7 @@ def evaluate_phases_command(
     from pipeline.manifest import finite_object, serialised
 
     with complaints():
-        settings = configuration(config, models=models)
+        settings = site_configuration(config, models=models)
         search = [settings.models.path] if settings.models.path else []
         bundle = load_bundle(find_bundle("phases", search))
         networks = open_phases(bundle, procedure or settings.phases.procedure)

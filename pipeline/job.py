@@ -1,28 +1,45 @@
 """One job: reuse its result, or compute, write and record it.
 
-The files are in place before the ledger says so, and they are what it says: a job whose files were
-lost or altered is computed again. A failure of any kind ends the job and not the run.
+Files come into place only while the attempt is the job's last, and before the ledger says so; a job
+whose files were lost or altered is computed again. A failure of any kind ends the job and not the
+run.
 """
 
 import logging
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
+from typing import TypeVar
 
 from pipeline import __version__
 from pipeline.errors import LedgerUnavailable, PipelineError
-from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger
+from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger, Transaction
 from pipeline.ledger.states import JobState
 from pipeline.manifest import Failure, JobEntry, ModelReference, finite_object
-from pipeline.outputs import OutputFolder, copy_artifacts, what_is_wrong
+from pipeline.outputs import OutputFolder, copy_artifacts, flush, what_is_wrong
+from pipeline.perform import Performed
 from pipeline.plan import PlannedJob
+from pipeline.study import Artifact
 
 LOG = logging.getLogger(__name__)
 
+FIRST_PAUSE_S = 0.2
+"""Pause before the ledger is tried again; it doubles each time [s]."""
+
 PACKAGE = Path(__file__).parent
 """Where the pipeline's own code lies."""
+
+
+FollowUp = Callable[[Path, Path], Callable[[Transaction], object]]
+"""From the folder that holds the files now and the one that will, to what adds to a transaction."""
+
+
+def _nothing_follows(_now: Path, _then: Path) -> Callable[[Transaction], object]:
+    """Add nothing."""
+    return lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +57,26 @@ class Workplace:
 
     ingest_seconds: float
     """Time that reading and checking all inputs of the run took [s]."""
+
+    patience_s: float = 0.0
+    """For how long the end of an attempt is tried to be recorded if the ledger is away [s]."""
+
+    follow_up: FollowUp = _nothing_follows
+    """Tells what is to be recorded together with a result: the jobs that its files are for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """What an attempt has made."""
+
+    outcome: Mapping[str, object]
+    """Measurements, uncertainty, notes and timings, as in the manifest."""
+
+    artifacts: tuple[Artifact, ...]
+    """The files."""
+
+    is_last: bool
+    """Whether it was the job's last attempt: else its files are not in place and not recorded."""
 
 
 def carry_out(job: PlannedJob, place: Workplace, progress: Callable[[float], None]) -> JobEntry:
@@ -62,16 +99,24 @@ def carry_out(job: PlannedJob, place: Workplace, progress: Callable[[float], Non
         if record is not None and why is None:
             return _reused(entry, record)
         entry = replace(entry, notes=(*entry.notes, *([why] if why else [])))
-        attempt = place.ledger.begin(_request(job))
-        return _computed(entry, job, place, (attempt, progress))
-    except PipelineError as problem:
-        failure = Failure(error=type(problem).__name__, reason=_as_text(str(problem)))
-    except OSError as problem:
-        said = problem.strerror or "input or output failed"
-        failure = Failure(error=type(problem).__name__, reason=said)
+        attempt = place.ledger.begin(job_request(job))
+        made = carry_out_attempt(job, place, attempt, progress)
+        late = "a later attempt of this job has begun; the ledger waits for it"
+        notes = entry.notes if made.is_last else (*entry.notes, late)
+        return replace(entry, notes=notes, outcome=made.outcome, artifacts=made.artifacts)
     except Exception as problem:  # noqa: BLE001 - what is wrong with one job must not stop the next
-        failure = _unexpected(problem, job)
+        failure = failure_of(problem, str(job.identity.job_id))
     return replace(entry, failure=_recorded(failure, job, place, attempt))
+
+
+def failure_of(problem: Exception, job_id: str) -> Failure:
+    """Return what ended a job, in words that are safe to store."""
+    error = type(problem).__name__
+    if isinstance(problem, PipelineError):
+        return Failure(error=error, reason=_as_text(str(problem)))
+    if isinstance(problem, OSError):
+        return Failure(error=error, reason=problem.strerror or "input or output failed")
+    return _unexpected(problem, job_id)
 
 
 def _entry(job: PlannedJob) -> JobEntry:
@@ -88,7 +133,7 @@ def _entry(job: PlannedJob) -> JobEntry:
     )
 
 
-def _request(job: PlannedJob) -> JobRequest:
+def job_request(job: PlannedJob) -> JobRequest:
     """Return a job as the ledger records it."""
     return JobRequest(
         identity=job.identity,
@@ -150,35 +195,96 @@ def _reused(entry: JobEntry, record: JobRecord) -> JobEntry:
     )
 
 
-def _computed(
-    entry: JobEntry,
-    job: PlannedJob,
-    place: Workplace,
-    running: tuple[int, Callable[[float], None]],
-) -> JobEntry:
-    """Compute a result, put its files into place, and record them."""
-    attempt, progress = running
+def carry_out_attempt(
+    job: PlannedJob, place: Workplace, attempt: int, progress: Callable[[float], None]
+) -> Made:
+    """Compute a result, put its files into place, and record them.
+
+    Parameters
+    ----------
+    job
+        The job.
+    place
+        Where it is done.
+    attempt
+        The attempt, begun or claimed in the ledger.
+    progress
+        Called with the share of the job that is done, 0 to 1.
+    """
     began = perf_counter()
     series = job.candidate.load()
     loaded = perf_counter()
     with place.output.working() as files:
         performed = job.analysis.perform(series, job.identity.job_id, files, progress)
         performed_at = perf_counter()
-        folder = place.output.publish(files, job.folder).resolve()
-    timings = {
-        "ingest": place.ingest_seconds,
-        "load": loaded - began,
-        **performed.timings,
-        "record": perf_counter() - performed_at,
-    }
-    outcome = finite_object({**performed.outcome, "timings": timings})
-    is_last = place.ledger.complete(
-        job.identity.job_id, attempt, folder=folder, artifacts=performed.artifacts, outcome=outcome
+        flush(files)
+        timings = {
+            "ingest": place.ingest_seconds,
+            "load": loaded - began,
+            **performed.timings,
+            "record": perf_counter() - performed_at,
+        }
+        outcome = finite_object({**performed.outcome, "timings": timings})
+        is_last = _completed((job, attempt), place, files, (performed, outcome))
+    return Made(outcome=outcome, artifacts=performed.artifacts, is_last=is_last)
+
+
+def _completed(
+    running: tuple[PlannedJob, int],
+    place: Workplace,
+    files: Path,
+    made: tuple[Performed, Mapping[str, object]],
+) -> bool:
+    """Move an attempt's files into place and record them; tell whether it was the job's last."""
+    (job, attempt), (performed, outcome) = running, made
+    folder = (place.output.root / job.folder).resolve()
+
+    follow_up = place.follow_up(files, folder)
+
+    def publish(transaction: Transaction) -> None:
+        place.output.move(files, job.folder)
+        follow_up(transaction)
+
+    return persistently(
+        lambda: place.ledger.complete(
+            job.identity.job_id,
+            attempt,
+            folder=folder,
+            artifacts=performed.artifacts,
+            outcome=outcome,
+            publish=publish,
+        ),
+        place.patience_s,
     )
-    late = () if is_last else ("a later attempt of this job has begun; the ledger waits for it",)
-    return replace(
-        entry, notes=(*entry.notes, *late), outcome=outcome, artifacts=performed.artifacts
-    )
+
+
+Result = TypeVar("Result")
+
+
+def persistently(record: Callable[[], Result], patience_s: float) -> Result:
+    """Record something in the ledger, and wait for a ledger that is away.
+
+    Parameters
+    ----------
+    record
+        Records it; may be called again after it has failed.
+    patience_s
+        For how long it is tried [s].
+
+    Raises
+    ------
+    LedgerUnavailable
+        If the ledger is still away then.
+    """
+    until, pause_s = monotonic() + patience_s, FIRST_PAUSE_S
+    while True:
+        try:
+            return record()
+        except LedgerUnavailable:
+            if monotonic() + pause_s > until:
+                raise
+        time.sleep(pause_s)
+        pause_s *= 2
 
 
 def _as_text(message: str) -> str:
@@ -186,7 +292,7 @@ def _as_text(message: str) -> str:
     return message.encode("utf-8", "backslashreplace").decode()
 
 
-def _unexpected(problem: Exception, job: PlannedJob) -> Failure:
+def _unexpected(problem: Exception, job_id: str) -> Failure:
     """Return a failure that nobody foresaw: where it arose, and never its message.
 
     The message of a foreign exception may hold what it choked on, such as a patient's name.
@@ -199,7 +305,7 @@ def _unexpected(problem: Exception, job: PlannedJob) -> Failure:
     reason = f"unexpected {error} at {', called from '.join(places)}"
     LOG.error(
         "job ended unexpectedly",
-        extra={"action": "job_failed", "job_id": str(job.identity.job_id), "reason": reason},
+        extra={"action": "job_failed", "job_id": job_id, "reason": reason},
     )
     return Failure(error=error, reason=reason)
 

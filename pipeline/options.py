@@ -38,7 +38,7 @@ ModelsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and no text.")]
 
 
-def configuration(
+def site_configuration(
     path: Path | None, *, ledger_url: str | None = None, models: Path | None = None
 ) -> Configuration:
     """Return the site's settings; what the call or the environment names goes before."""
@@ -48,6 +48,13 @@ def configuration(
     if models:
         settings = replace(settings, models=ModelSettings(path=models))
     return settings
+
+
+def ledger_place(settings: Configuration) -> str:
+    """Return where the ledger is: as set, or the user's own."""
+    from platformdirs import user_state_path
+
+    return settings.ledger.url or str(user_state_path("vesalius", appauthor=False) / "ledger.db")
 
 
 @contextmanager

@@ -73,9 +73,15 @@ class OutputFolder:
             yield files
 
     def publish(self, files: Path, name: str) -> Path:
-        """Flush a working folder to disk and move its files into place.
+        """Flush a working folder to disk and move its files into place."""
+        flush(files)
+        return self.move(files, name)
 
-        A folder that is new appears at once; in one that exists, file after file is replaced.
+    def move(self, files: Path, name: str) -> Path:
+        """Move the files of a working folder that is flushed into place.
+
+        A folder that is new appears at once; in one that exists, file after file is replaced. Files
+        that were moved before stay where they are.
 
         Parameters
         ----------
@@ -88,12 +94,13 @@ class OutputFolder:
         -------
             The folder that holds the files.
         """
-        _flush(files)
         target = self.root / name
         with self.turn():
+            if not files.exists():
+                return target
             if target.exists():
                 _replace(files, target)
-                _flush(target)
+                flush(target)
             else:
                 files.rename(target)
             _flush_one(self.root)
@@ -169,7 +176,7 @@ def _replace(files: Path, target: Path) -> None:
             path.replace(place)
 
 
-def _flush(folder: Path) -> None:
+def flush(folder: Path) -> None:
     """Flush all files and folders under a folder, and itself, to disk."""
     for path in (*folder.rglob("*"), folder):
         _flush_one(path)

@@ -1,11 +1,17 @@
 """The analyses that a run can choose from, each from a loaded series to its files.
 
-A new analysis is a class that keeps the contract of ``Analysis`` and a line in ``open_analyses``.
+A new analysis is a class that keeps the contracts of ``Kind`` and ``Analysis``. A site's own lies
+in a package of its own and is found by its entry point in the group ``vesalius.analyses``::
+
+    [project.entry-points."vesalius.analyses"]
+    flow = "ourhospital.flow:Flow"
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.metadata import entry_points
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -28,6 +34,7 @@ from pipeline.encode.phases import encode_phases
 from pipeline.encode.reconstruction import encode_reconstruction, why_no_dicom
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
 from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
+from pipeline.infer.session import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.video.candidates import is_video
 from pipeline.study import Artifact, InputSeries, Measurement, RawSeries, Series, VideoSeries
@@ -86,6 +93,22 @@ class Analysis(Protocol):
         ...
 
 
+class Kind(Protocol):
+    """A kind of analysis: the class that ``open_analyses`` makes an analysis of."""
+
+    name: str
+    """Its name: letters and digits."""
+
+    bundle_key: str
+    """Setting that tells its bundles from others."""
+
+    def __call__(
+        self, bundle: Bundle, configuration: Configuration, compute: Compute, /
+    ) -> Analysis:
+        """Return the analysis with a bundle, under a configuration."""
+        ...
+
+
 class Perfusion:
     """The perfusion analysis. Its networks are opened when the first series needs them."""
 
@@ -93,8 +116,9 @@ class Perfusion:
     bundle_key = "grid_size"
     """Setting that tells its bundles from others."""
 
-    def __init__(self, bundle: Bundle, configuration: Configuration) -> None:
+    def __init__(self, bundle: Bundle, configuration: Configuration, compute: Compute) -> None:
         self.bundle = bundle
+        self._compute = compute
         self._settings = configuration.perfusion
         self._segmentation_types = configuration.output.segmentation_types
 
@@ -109,7 +133,7 @@ class Perfusion:
     @cached_property
     def pool(self) -> Pool:
         """The networks."""
-        return open_pool(self.bundle)
+        return open_pool(self.bundle, self._compute)
 
     def why_not(self, candidate: Candidate) -> str | None:
         """Return why a series is not one for this analysis, or None if it is."""
@@ -158,8 +182,9 @@ class Reconstruction:
     bundle_key = "operator"
     """Setting that tells its bundles from others."""
 
-    def __init__(self, bundle: Bundle, configuration: Configuration) -> None:
+    def __init__(self, bundle: Bundle, configuration: Configuration, compute: Compute) -> None:
         self.bundle = bundle
+        self._compute = compute
         self._settings = configuration.reconstruction
         self._output = configuration.output
 
@@ -179,7 +204,7 @@ class Reconstruction:
         """The networks of the method that is set; None for zero-filled images."""
         if self._settings.method == "zero-filled":
             return None
-        return open_networks(self.bundle, self._settings.method)
+        return open_networks(self.bundle, self._settings.method, self._compute)
 
     def why_not(self, candidate: Candidate) -> str | None:
         """Return why a series is not one for this analysis, or None if it is."""
@@ -228,8 +253,9 @@ class Phases:
     bundle_key = "procedures"
     """Setting that tells its bundles from others."""
 
-    def __init__(self, bundle: Bundle, configuration: Configuration) -> None:
+    def __init__(self, bundle: Bundle, configuration: Configuration, compute: Compute) -> None:
         self.bundle = bundle
+        self._compute = compute
         self._settings = configuration.phases
 
     @property
@@ -240,7 +266,7 @@ class Phases:
     @cached_property
     def networks(self) -> PhaseNetworks:
         """The networks."""
-        return open_phases(self.bundle, self._settings.procedure)
+        return open_phases(self.bundle, self._settings.procedure, providers=self._compute.providers)
 
     def why_not(self, candidate: Candidate) -> str | None:
         """Return why a series is not one for this analysis, or None if it is."""
@@ -264,7 +290,7 @@ class Phases:
         networks = self.networks
         analysing = perf_counter()
         rate = networks.model.rate_hz
-        pictures = series.pictures(rate)
+        pictures = series.pictures(rate, self._compute.threads or os.cpu_count() or 1)
         n_all = max(1.0, rate * (series.duration_seconds or 0.0))
         result = analyse_video(
             pictures,
@@ -295,17 +321,37 @@ class Phases:
         )
 
 
-_KINDS: tuple[type[Perfusion] | type[Reconstruction] | type[Phases], ...] = (
-    Perfusion,
-    Reconstruction,
-    Phases,
-)
+ENTRY_POINTS = "vesalius.analyses"
+"""Group of entry points that a site's own analyses are found by."""
 
-ANALYSES = tuple(kind.name for kind in _KINDS)
-"""Names of the analyses."""
+DEFAULT_COMPUTE = Compute()
+"""All cores, on the CPU."""
 
 
-def open_analyses(names: Sequence[str], configuration: Configuration) -> tuple[Analysis, ...]:
+@cache
+def known_kinds() -> tuple[Kind, ...]:
+    """Return the kinds of analyses that ship, and those of the site's own packages.
+
+    Raises
+    ------
+    UnusableCall
+        If two have the same name.
+    """
+    found: tuple[Kind, ...] = (
+        Perfusion,
+        Reconstruction,
+        Phases,
+        *(point.load() for point in sorted(entry_points(group=ENTRY_POINTS), key=str)),
+    )
+    names = [kind.name for kind in found]
+    if len(set(names)) < len(names):
+        raise UnusableCall(f"two analyses have the same name: {', '.join(sorted(names))}")
+    return found
+
+
+def open_analyses(
+    names: Sequence[str], configuration: Configuration, compute: Compute = DEFAULT_COMPUTE
+) -> tuple[Analysis, ...]:
     """Return analyses by their names, each with its bundle checked.
 
     Parameters
@@ -314,6 +360,8 @@ def open_analyses(names: Sequence[str], configuration: Configuration) -> tuple[A
         Names of the analyses; all that have a bundle if empty.
     configuration
         What the site sets.
+    compute
+        What their networks run on.
 
     Raises
     ------
@@ -322,13 +370,14 @@ def open_analyses(names: Sequence[str], configuration: Configuration) -> tuple[A
     BundleRejected
         If a bundle is missing, altered, or that of another analysis.
     """
+    known = [kind.name for kind in known_kinds()]
     for name in names:
-        if name not in ANALYSES:
-            raise UnusableCall(f"no analysis {name!r}; known are {', '.join(ANALYSES)}")
+        if name not in known:
+            raise UnusableCall(f"no analysis {name!r}; known are {', '.join(known)}")
     search = [configuration.models.path] if configuration.models.path else []
     opened: list[Analysis] = []
     missing: list[BundleRejected] = []
-    for kind in _KINDS:
+    for kind in known_kinds():
         if names and kind.name not in names:
             continue
         try:
@@ -338,7 +387,7 @@ def open_analyses(names: Sequence[str], configuration: Configuration) -> tuple[A
             continue
         bundle = load_bundle(place)
         if kind.bundle_key in bundle.settings:
-            opened.append(kind(bundle, configuration))
+            opened.append(kind(bundle, configuration, compute))
         else:
             missing.append(BundleRejected(f"{place}: no bundle for {kind.name}"))
     if missing and (names or not opened):

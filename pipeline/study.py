@@ -134,6 +134,22 @@ class PictureSource(Protocol):
         ...
 
 
+class PicturesAtRate(Protocol):
+    """Decodes a video at a rate."""
+
+    def __call__(self, rate_hz: float, threads: int = 1) -> PictureSource:
+        """Return the pictures.
+
+        Parameters
+        ----------
+        rate_hz
+            Pictures for each second.
+        threads
+            Threads of the decoder.
+        """
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoSeries:
     """A case on video, checked: its pictures are decoded when they are asked for."""
@@ -166,8 +182,8 @@ class VideoSeries:
     input_digest: str
     """SHA-256 over the digests of the input files, hexadecimal."""
 
-    pictures: Callable[[float], PictureSource] = field(repr=False, compare=False)
-    """Returns the pictures at a rate [1/s]."""
+    pictures: PicturesAtRate = field(repr=False, compare=False)
+    """Returns the pictures at a rate."""
 
     still: Callable[[float], TimedFrame | None] = field(repr=False, compare=False)
     """Returns the picture that is shown at a time [s], sought and not decoded up to."""

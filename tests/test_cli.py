@@ -257,7 +257,7 @@ def ended_while_running(desk: Desk, study: Path, how: signal.Signals) -> tuple[i
 def test_a_defect_outside_a_job_is_shown_without_its_message(desk: Desk) -> None:
     program = (
         "from pipeline import cli; "
-        "cli._ledger_place = lambda settings: {}['Doe' + '^Jane']; "
+        "cli.ledger_place = lambda settings: {}['Doe' + '^Jane']; "
         "import sys; sys.argv = ['vesalius', 'ledger', 'migrate']; cli.main()"
     )
     done = subprocess.run(

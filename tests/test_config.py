@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.analyses.perfusion.settings import PerfusionSettings
-from pipeline.config import Configuration, OutputSettings, read_configuration
+from pipeline.config import (
+    Configuration,
+    OutputSettings,
+    ServiceSettings,
+    WorkerSettings,
+    read_configuration,
+)
 from pipeline.errors import UnusableCall
 
 DEFAULT = Path(__file__).parents[1] / "configs" / "default.toml"
@@ -26,6 +32,8 @@ def test_the_documented_file_names_every_setting() -> None:
     keys = {
         *PerfusionSettings.__slots__,
         *OutputSettings.__slots__,
+        *ServiceSettings.__slots__,
+        *WorkerSettings.__slots__,
         "path",
         "url",
     }

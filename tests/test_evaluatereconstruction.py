@@ -15,6 +15,7 @@ from pipeline.analyses.reconstruction.slices import residual
 from pipeline.errors import UnusableCall
 from pipeline.evaluatereconstruction import Task, evaluate_reconstruction
 from pipeline.infer.bundle import load_bundle
+from pipeline.infer.session import Compute
 from pipeline.mr.coils import root_sum_of_squares
 from pipeline.mr.fourier import ifft2c
 from pipeline.mr.patterns import draw_pattern
@@ -36,7 +37,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def networks(bundle: Path) -> dict[str, UnrolledNetworks]:
-    return {m: open_networks(load_bundle(bundle), m, threads=1) for m in ("operator", "varnet")}
+    return {
+        m: open_networks(load_bundle(bundle), m, Compute(threads=1)) for m in ("operator", "varnet")
+    }
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 ``pipeline.infer.session.Network`` is the same for one input.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,14 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ModelContractBroken
 from pipeline.infer.bundle import Member
-from pipeline.infer.session import Session, checked_output, declared_shape, open_session
+from pipeline.infer.session import (
+    CPU,
+    Session,
+    checked_output,
+    declared_shape,
+    open_session,
+    run_session,
+)
 
 Shape = tuple[int | None, ...]
 """Lengths of the axes; None has any length."""
@@ -61,12 +69,14 @@ class Graph:
             name: np.ascontiguousarray(array, dtype=np.float32)
             for (name, _), array in zip(contract.inputs, arrays, strict=True)
         }
-        (output,) = self.session.run([contract.output_name], feed)
+        output = run_session(self.session, contract.output_name, feed)
         return checked_output(self.name, output, contract.output_shape)
 
 
-def open_graph(member: Member, contract: GraphContract, *, threads: int) -> Graph:
-    """Open a graph on the CPU and check its contract.
+def open_graph(
+    member: Member, contract: GraphContract, *, threads: int, providers: Sequence[str] = CPU
+) -> Graph:
+    """Open a graph and check its contract.
 
     Raises
     ------
@@ -75,7 +85,7 @@ def open_graph(member: Member, contract: GraphContract, *, threads: int) -> Grap
     ModelContractBroken
         If a name, a type, a length or the freedom of an axis is another than the contract's.
     """
-    session = open_session(member, threads=threads)
+    session = open_session(member, threads=threads, providers=providers)
     sides = (
         ("inputs", session.get_inputs(), list(contract.inputs)),
         ("output", session.get_outputs(), [(contract.output_name, contract.output_shape)]),

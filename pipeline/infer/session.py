@@ -19,6 +19,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 from pipeline.errors import BundleRejected, ModelContractBroken, UnusableCall
 from pipeline.identity import digest_bytes
 from pipeline.infer.bundle import Member
+from pipeline.infer.interrupt import current
 
 CPU = ("CPUExecutionProvider",)
 """The provider that every installation has."""
@@ -57,7 +58,10 @@ class Session(Protocol):
         ...
 
     def run(
-        self, output_names: Sequence[str], feed: dict[str, NDArray[np.float32]]
+        self,
+        output_names: Sequence[str],
+        feed: dict[str, NDArray[np.float32]],
+        run_options: object = None,
     ) -> list[NDArray[np.float32]]:
         """Run the graph."""
         ...
@@ -108,12 +112,25 @@ class Network:
         """
         contract = self.contract
         feed = {contract.input_name: np.ascontiguousarray(array, dtype=np.float32)}
-        (output,) = self.session.run([contract.output_name], feed)
+        output = run_session(self.session, contract.output_name, feed)
         return checked_output(self.name, output, contract.output_shape)
 
 
-def open_network(member: Member, contract: Contract, *, threads: int) -> Network:
-    """Open a network on the CPU and check its contract.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compute:
+    """What the networks run on."""
+
+    threads: int | None = None
+    """Cores to use; all by default."""
+
+    providers: tuple[str, ...] = CPU
+    """Execution providers, in order of preference."""
+
+
+def open_network(
+    member: Member, contract: Contract, *, threads: int, providers: Sequence[str] = CPU
+) -> Network:
+    """Open a network and check its contract.
 
     Raises
     ------
@@ -122,7 +139,7 @@ def open_network(member: Member, contract: Contract, *, threads: int) -> Network
     ModelContractBroken
         If its input or output is another than the contract's.
     """
-    session = open_session(member, threads=threads)
+    session = open_session(member, threads=threads, providers=providers)
     check_contract(session, contract, name=member.name)
     return Network(name=member.name, session=session, contract=contract)
 
@@ -146,12 +163,7 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
     UnusableCall
         If a provider is not available here: it is never replaced by another one.
     """
-    missing = [name for name in providers if name not in onnxruntime.get_available_providers()]
-    if missing or not providers:
-        raise UnusableCall(
-            f"execution provider {', '.join(missing) or 'of no name'} is not available; available: "
-            f"{', '.join(onnxruntime.get_available_providers())}"
-        )
+    check_providers(providers)
     _share_arena()
     content = member.path.read_bytes()
     if digest_bytes(content) != member.sha256:
@@ -166,6 +178,44 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
     if session.get_providers()[0] != providers[0]:
         raise UnusableCall(f"execution provider {providers[0]} does not start")
     return session
+
+
+def check_providers(providers: Sequence[str]) -> None:
+    """Check that execution providers are installed.
+
+    Raises
+    ------
+    UnusableCall
+        If one is not available here: it is never replaced by another one.
+    """
+    available = onnxruntime.get_available_providers()
+    missing = [name for name in providers if name not in available]
+    if missing or not providers:
+        raise UnusableCall(
+            f"execution provider {', '.join(missing) or 'of no name'} is not available; available: "
+            f"{', '.join(available)}"
+        )
+
+
+def run_session(
+    session: Session, output_name: str, feed: dict[str, NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Run a session for one output, such that the job's interrupt ends it.
+
+    Raises
+    ------
+    Interrupted
+        If the job is to end.
+    """
+    interrupt = current()
+    if interrupt is None:
+        return session.run([output_name], feed)[0]
+    interrupt.check()
+    try:
+        return session.run([output_name], feed, interrupt.options)[0]
+    except _REFUSALS:
+        interrupt.check()
+        raise
 
 
 def checked_output(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pipeline.study import Series
 
@@ -62,6 +63,9 @@ class Candidate:
 
     input_digest: str
     """SHA-256 over the digests of the input files, hexadecimal."""
+
+    files: tuple[Path, ...] = field(repr=False)
+    """The files that it consists of: an inventory of them alone finds it again."""
 
     notes: tuple[str, ...]
     """What a reader should know: missed beats, frames split off, estimated times."""

@@ -229,6 +229,7 @@ def _nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
         rows=rows,
         columns=columns,
         input_digest=digest_set([sha256]),
+        files=(file.path,),
         notes=tuple(notes),
         read=partial(_load_nifti, file, sha256, tuple(notes), limits),
     )

@@ -153,6 +153,7 @@ def _candidate(assembly: Assembly) -> Candidate:
         rows=rows,
         columns=columns,
         input_digest=digest_set(i.sha256 for i in assembly.instances),
+        files=tuple(i.path for i in assembly.instances),
         notes=assembly.notes,
         read=partial(load_series, assembly),
     )
@@ -194,6 +195,7 @@ def _others(instances: list[Instance]) -> tuple[list[Candidate], list[Refusal]]:
                 rows=0,
                 columns=0,
                 input_digest=digest_set(i.sha256 for i in kept),
+                files=tuple(i.path for i in kept),
                 notes=(),
                 read=partial(_not_an_mr_image, first.sop_class_uid),
             )

@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pipeline.errors import LedgerUnavailable, PipelineError, UnusableCall
+from pipeline.ledger.clock import UptimeClock
 from pipeline.locks import locked
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -26,6 +27,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 BUSY_SECONDS = 30
 """How long a SQLite connection waits for another one's transaction [s]."""
+
+READING = "vesalius_reading"
+"""Execution option of a transaction that only reads: it keeps no writer of SQLite waiting."""
 
 MIGRATION_LOCK = 0x7E5A11
 """Key of PostgreSQL's advisory lock that one migration holds at a time."""
@@ -69,6 +73,7 @@ def open_database(url: URL) -> Engine:
         with translated(url):
             if url.get_backend_name() == "sqlite":
                 _prepare_file(engine, Path(str(url.database)))
+                _set_clock(engine)
             else:
                 _check_revision(engine, url)
     except PipelineError:
@@ -109,7 +114,7 @@ def migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
+    with _without_foreign_keys(engine) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -187,7 +192,44 @@ def _keep_promises(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        only_reads = connection.get_execution_options().get(READING, False)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _without_foreign_keys(engine: Engine) -> Iterator[Connection]:
+    """Connect such that SQLite drops a table without the rows that refer to it.
+
+    It alters a table by copying it, and would delete a job's artifacts with the old table of jobs.
+    """
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            yield connection
+            return
+        # Within a transaction the setting changes nothing, and a statement would begin one.
+        plain = connection.connection.dbapi_connection
+        assert plain is not None  # noqa: S101 - a connection that is open has one
+        cursor = plain.cursor()
+        cursor.execute("PRAGMA foreign_keys = OFF")
+        try:
+            yield connection
+        finally:
+            cursor.execute("PRAGMA foreign_keys = ON")
+            cursor.close()
+
+
+def _set_clock(engine: Engine) -> None:
+    """Have the connections of a SQLite ledger count time from the moment that the ledger holds."""
+    clock = UptimeClock()
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        connection.create_function("ledger_clock", 0, clock)
+
+    # Connections that are open already do not know the function.
+    engine.dispose()
+    with engine.begin() as connection:
+        clock.set(connection)
 
 
 def _check_revision(engine: Engine, url: URL) -> None:

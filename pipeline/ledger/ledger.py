@@ -4,21 +4,26 @@ One transaction a call. An attempt is counted before its work begins; its end is
 with its artifacts, and only if no later attempt of the same job has begun meanwhile.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import URL, Engine, select, update
+from sqlalchemy import URL, Engine, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import Session
 
 from pipeline.identity import JobIdentity
-from pipeline.ledger.database import open_database, parse_url, translated
+from pipeline.ledger.database import READING, open_database, parse_url, translated
+from pipeline.ledger.events import Event, Happened, history, record
 from pipeline.ledger.states import JobState, before
-from pipeline.ledger.tables import ArtifactRow, Job, Series, Study, now
+from pipeline.ledger.tables import ArtifactRow, Bell, Job, Series, Study, now
 from pipeline.study import Artifact
+
+Transaction = Session
+"""What is recorded together, or not at all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,17 +109,47 @@ class Ledger:
         """Close the connections."""
         self._engine.dispose()
 
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a transaction: all that is done in it is recorded at its end, or nothing.
+
+        Raises
+        ------
+        LedgerUnavailable
+            If the ledger cannot be read or written.
+        """
+        with translated(self._url), Session(self._engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that only reads.
+
+        Raises
+        ------
+        LedgerUnavailable
+            If the ledger cannot be read.
+        """
+        engine = self._engine.execution_options(**{READING: True})
+        with translated(self._url), Session(engine) as session, session.begin():
+            yield session
+
+    def history(self, job_id: UUID) -> tuple[Happened, ...]:
+        """Return all that happened to a job, in order."""
+        with self.reading() as session:
+            return history(session, job_id)
+
     def find(self, job_id: UUID) -> JobRecord | None:
         """Return what is known of a job; None if it was never begun."""
-        with translated(self._url), Session(self._engine) as session:
+        with self.reading() as session:
             job = session.get(Job, job_id)
             return None if job is None else _record(job)
 
     def begin(self, request: JobRequest) -> int:
         """Record that an attempt begins, and return its number, from 1."""
         job_id = request.identity.job_id
-        with translated(self._url), Session(self._engine) as session, session.begin():
-            self._insert_new(session, Job, _job_values(request, self._series_id(session, request)))
+        with self.transaction() as session:
+            self.add(session, request, JobState.RUNNING)
             counted = session.execute(
                 update(Job)
                 .where(Job.id == job_id, Job.state.in_(before(JobState.RUNNING)))
@@ -124,11 +159,21 @@ class Ledger:
                     software_version=request.software_version,
                     error=None,
                     reason=None,
+                    owner=None,
+                    lease_until=None,
                     changed_at=now(),
                 )
                 .returning(Job.attempts)
             )
-            return int(counted.scalar_one())
+            attempt = int(counted.scalar_one())
+            session.execute(delete(Bell).where(Bell.job_id == job_id))
+            record(session, job_id, (Event.BEGUN, attempt))
+            return attempt
+
+    def add(self, session: Session, request: JobRequest, state: JobState) -> bool:
+        """Add a job to a transaction, and tell whether it is new."""
+        series_id = self._series_id(session, request)
+        return self._insert_new(session, Job, _job_values(request, series_id, state))
 
     def complete(
         self,
@@ -138,6 +183,7 @@ class Ledger:
         folder: Path,
         artifacts: Sequence[Artifact],
         outcome: Mapping[str, object],
+        publish: Callable[[Session], object] = lambda _: None,
     ) -> bool:
         """Record the end of an attempt together with its artifacts.
 
@@ -148,20 +194,29 @@ class Ledger:
         attempt
             The attempt that has ended.
         folder
-            Folder that the artifacts' paths start from; they must be written by now.
+            Folder that the artifacts' paths start from.
         artifacts
-            The files.
+            The files; they must be written by now, or by ``publish``.
         outcome
             JSON values to keep with the job.
+        publish
+            Moves the files into place, and may add to the transaction. It is called only if the
+            attempt is the job's last, while no other can begin, and before the end is recorded:
+            files of an attempt that was overtaken never come into place, and a crash in between
+            leaves whole files of an attempt that will be repeated.
 
         Returns
         -------
             False if a later attempt has begun: nothing is recorded then.
         """
-        with translated(self._url), Session(self._engine) as session, session.begin():
+        with self.transaction() as session:
             job = self._end(session, job_id, attempt, JobState.DONE)
             if job is None:
                 return False
+            publish(session)
+            record(session, job_id, (Event.DONE, attempt), owner=job.owner)
+            job.error = job.reason = job.owner = job.lease_until = None
+            job.cancel_requested = False
             job.folder, job.outcome = str(folder.absolute()), dict(outcome)
             job.artifacts.clear()
             session.flush()
@@ -177,16 +232,25 @@ class Ledger:
         -------
             False if a later attempt has begun: nothing is recorded then.
         """
-        with translated(self._url), Session(self._engine) as session, session.begin():
+        with self.transaction() as session:
             job = self._end(session, job_id, attempt, JobState.FAILED)
             if job is None:
                 return False
+            record(
+                session,
+                job_id,
+                (Event.FAILED, attempt),
+                owner=job.owner,
+                detail=f"{error}: {reason}",
+            )
             job.error, job.reason = error, reason
+            job.owner = job.lease_until = None
+            job.cancel_requested = False
         return True
 
     def moved(self, job_id: UUID, folder: Path) -> None:
         """Record that the artifacts of a finished job were found whole in another folder."""
-        with translated(self._url), Session(self._engine) as session, session.begin():
+        with self.transaction() as session:
             session.execute(
                 update(Job)
                 .where(Job.id == job_id, Job.state == JobState.DONE)
@@ -223,14 +287,20 @@ class Ledger:
         return session.scalars(select(Series.id).where(Series.input_digest == digest)).one()
 
     def _insert_new(
-        self, session: Session, table: type[DeclarativeBase], values: Mapping[str, object]
-    ) -> None:
-        """Insert a row unless it is there, also against others who insert it now."""
+        self, session: Session, table: type[Study | Series | Job], values: Mapping[str, object]
+    ) -> bool:
+        """Insert a row unless it is there, also against others who insert it now.
+
+        Returns
+        -------
+            Whether it was inserted.
+        """
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+        insert = dialect.insert(table).values(**values).on_conflict_do_nothing()
+        return session.execute(insert.returning(table.id)).first() is not None
 
 
-def _job_values(request: JobRequest, series_id: int) -> dict[str, object]:
+def _job_values(request: JobRequest, series_id: int, state: JobState) -> dict[str, object]:
     """Return the row of a job that was never begun."""
     identity = request.identity
     return {
@@ -242,7 +312,7 @@ def _job_values(request: JobRequest, series_id: int) -> dict[str, object]:
         "bundle_digest": identity.bundle_digest,
         "configuration_digest": identity.configuration_digest,
         "software_version": request.software_version,
-        "state": JobState.RUNNING,
+        "state": state,
         "attempts": 0,
         "created_at": now(),
         "changed_at": now(),

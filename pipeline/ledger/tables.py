@@ -7,7 +7,19 @@ is the reason of a failure, which may name input files as they were given.
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, MetaData, String, Text, Uuid
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    Uuid,
+    false,
+)
 from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -70,6 +82,7 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         CheckConstraint(f"state IN ({', '.join(repr(s.value) for s in JobState)})", name="state"),
+        Index(None, "state", "lease_until"),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -82,7 +95,7 @@ class Job(Base):
     configuration_digest: Mapped[str] = mapped_column(String(SHA256_LENGTH))
     software_version: Mapped[str] = mapped_column(String(64))
     """Version that made the last attempt."""
-    state: Mapped[str] = mapped_column(String(16), index=True)
+    state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int]
     """Counted before the work, so that an attempt that kills its process counts."""
     error: Mapped[str | None] = mapped_column(String(128))
@@ -95,6 +108,31 @@ class Job(Base):
     """Measurements, uncertainty, notes and timings, as in the manifest."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)
+
+    lane: Mapped[str] = mapped_column(String(16), server_default="routine")
+    """The queue that it waits in."""
+    priority: Mapped[int] = mapped_column(server_default="0")
+    """The higher, the sooner within its lane."""
+    attempts_allowed: Mapped[int] = mapped_column(server_default="3")
+    """Attempts after which it is quarantined, counted like ``attempts``."""
+    not_before: Mapped[float | None] = mapped_column(Float)
+    """Ledger's time before which it is not claimed [s]."""
+    owner: Mapped[str | None] = mapped_column(String(255))
+    """The process that has claimed it; None for a run without the service."""
+    lease_until: Mapped[float | None] = mapped_column(Float)
+    """Ledger's time until which the claim holds unless it is renewed [s]."""
+    cancel_requested: Mapped[bool] = mapped_column(server_default=false())
+    """Whether the attempt that runs shall end."""
+    input_root: Mapped[str | None] = mapped_column(Text)
+    """Absolute path that the inputs' paths start from."""
+    inputs: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
+    """The files that the series consists of; None for a run without the service."""
+    configuration: Mapped[dict[str, object] | None] = mapped_column(
+        JSON(none_as_null=True), deferred=True
+    )
+    """All settings that the result depends on."""
+    output: Mapped[str | None] = mapped_column(Text)
+    """Absolute path of the folder that the job's folder is made in."""
 
     artifacts: Mapped[list["ArtifactRow"]] = relationship(
         cascade="all, delete-orphan", order_by="ArtifactRow.id", lazy="selectin"
@@ -114,3 +152,51 @@ class ArtifactRow(Base):
     """Path under the job's folder, with forward slashes."""
     sop_instance_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH), index=True)
     sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH))
+
+
+class Bell(Base):
+    """The outbox: a job that waits, and when its worker is to be called, or called again.
+
+    A row exists from the transaction in which a job begins to wait to the one in which it is
+    claimed. Whatever happens to the calls, the row stays.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index(None, "lane", "rung", "rank", "due"),)
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    lane: Mapped[str] = mapped_column(String(16))
+    rank: Mapped[int]
+    """The lower, the sooner: the job's priority with its sign changed."""
+    due: Mapped[float] = mapped_column(Float)
+    """Ledger's time from which it is to be called [s]."""
+    rung: Mapped[int]
+    """How often it was called."""
+
+
+class EventRow(Base):
+    """Something that happened to a job."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)
+    event: Mapped[str] = mapped_column(String(32))
+    attempt: Mapped[int]
+    """Attempts that were begun by then."""
+    owner: Mapped[str | None] = mapped_column(String(255))
+    detail: Mapped[str | None] = mapped_column(Text)
+    """What a reader should know: UIDs, numbers and names of files."""
+
+
+class Clock(Base):
+    """When the clock of a SQLite ledger began to count; one row."""
+
+    __tablename__ = "clock"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    boot_id: Mapped[str] = mapped_column(String(64))
+    start_s: Mapped[float] = mapped_column(Float)

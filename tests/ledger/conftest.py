@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
 
-from pipeline.ledger.database import migrate_database, parse_url
 from pipeline.ledger.ledger import Ledger
+from tests.support.postgres import fresh_ledger
 
 
 @pytest.fixture(scope="session")
@@ -22,15 +20,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def postgres_place(postgres_server: str) -> str:
     """Return the URL of a database that is empty and whose ledger is migrated."""
-    url = make_url(postgres_server).set(drivername="postgresql+psycopg")
-    name = f"ledger_{uuid4().hex}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    place = url.set(database=name).render_as_string(hide_password=False)
-    migrate_database(parse_url(place))
-    return place
+    return fresh_ledger(postgres_server)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])

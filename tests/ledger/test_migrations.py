@@ -32,7 +32,15 @@ def test_migrations_and_models_agree(place: str) -> None:
     engine.dispose()
     assert differences == []
     assert [check["name"] for check in checks] == ["ck_jobs_state"]
-    assert set(Base.metadata.tables) == {"studies", "series", "jobs", "artifacts"}
+    assert set(Base.metadata.tables) == {
+        "studies",
+        "series",
+        "jobs",
+        "artifacts",
+        "outbox",
+        "job_events",
+        "clock",
+    }
 
 
 def test_migrating_twice_changes_nothing(place: str) -> None:

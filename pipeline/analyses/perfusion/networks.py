@@ -7,7 +7,10 @@ from pipeline.analyses.perfusion.locate import N_MAPS, Locator
 from pipeline.analyses.perfusion.pool import Network
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.infer.bundle import Bundle
-from pipeline.infer.session import Contract, open_network
+from pipeline.infer.session import Compute, Contract, open_network
+
+ANYTHING = Compute()
+"""All cores, on the CPU."""
 
 N_CLASSES = 3
 """Background, myocardium, blood pool."""
@@ -33,7 +36,7 @@ class Pool:
     """Members that run at the same time, each on one core."""
 
 
-def open_pool(bundle: Bundle, *, cores: int | None = None) -> Pool:
+def open_pool(bundle: Bundle, compute: Compute = ANYTHING) -> Pool:
     """Open the networks of a perfusion bundle.
 
     Members run side by side at one thread each: on two cores that is a quarter faster than one
@@ -44,8 +47,8 @@ def open_pool(bundle: Bundle, *, cores: int | None = None) -> Pool:
     bundle
         A bundle whose settings hold the model's grid and whose networks are ``member_*`` and
         ``locator``.
-    cores
-        Cores to use; all by default.
+    compute
+        What they run on.
 
     Raises
     ------
@@ -70,8 +73,13 @@ def open_pool(bundle: Bundle, *, cores: int | None = None) -> Pool:
     )
     return Pool(
         names=tuple(m.name for m in bundle.members),
-        members=tuple(open_network(m, segmenter, threads=1) for m in bundle.members),
-        locator=open_network(bundle.network("locator"), finder, threads=1),
+        members=tuple(
+            open_network(m, segmenter, threads=1, providers=compute.providers)
+            for m in bundle.members
+        ),
+        locator=open_network(
+            bundle.network("locator"), finder, threads=1, providers=compute.providers
+        ),
         grid=grid,
-        workers=min(len(bundle.members), cores or os.cpu_count() or 1),
+        workers=min(len(bundle.members), compute.threads or os.cpu_count() or 1),
     )

@@ -5,7 +5,7 @@ prior. The encoder and the head are apart, so that another head needs no decodin
 what is kept of a picture.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from pipeline.analyses.phases.settings import ModelSettings
 from pipeline.analyses.phases.temporal import Temporal, temporal_contract
 from pipeline.errors import BundleRejected, UnusableCall
 from pipeline.infer.bundle import Bundle
-from pipeline.infer.session import Contract, Network, open_network
+from pipeline.infer.session import CPU, Contract, Network, open_network
 from pipeline.infer.stategraph import open_state_graph
 
 
@@ -61,8 +61,12 @@ class PhaseNetworks:
     """The same model on the pictures' own probabilities: a baseline, with nothing held on to."""
 
 
-def open_phases(bundle: Bundle, procedure_name: str, *, threads: int = 1) -> PhaseNetworks:
+def open_phases(
+    bundle: Bundle, procedure_name: str, *, providers: Sequence[str] = CPU
+) -> PhaseNetworks:
     """Open what a phases bundle knows of a procedure.
+
+    A picture a second keeps one core busy; the other decodes.
 
     Parameters
     ----------
@@ -70,8 +74,8 @@ def open_phases(bundle: Bundle, procedure_name: str, *, threads: int = 1) -> Pha
         A bundle whose settings hold ``procedures``.
     procedure_name
         Name of the procedure.
-    threads
-        Threads that one run of a network uses.
+    providers
+        Execution providers of the encoder, in order of preference.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def open_phases(bundle: Bundle, procedure_name: str, *, threads: int = 1) -> Pha
         bundle_digest=bundle.digest,
         encoder_digest=encoder.sha256,
         model=model,
-        encoder=open_network(encoder, _encoder_contract(model), threads=threads),
+        encoder=open_network(encoder, _encoder_contract(model), threads=1, providers=providers),
         head=_head(bundle, model, n) if has_networks else None,
         temporal=_temporal(bundle, model, n) if has_networks else None,
         counts=counts,

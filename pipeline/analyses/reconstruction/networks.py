@@ -14,6 +14,10 @@ from pipeline.analyses.reconstruction.settings import ModelSettings
 from pipeline.errors import BundleRejected
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.graph import Graph, GraphContract, Shape, open_graph
+from pipeline.infer.session import Compute
+
+ANYTHING = Compute()
+"""All cores, on the CPU."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +49,7 @@ class UnrolledNetworks:
     """Threads that a graph and a Fourier transform use."""
 
 
-def open_networks(bundle: Bundle, method: str, *, threads: int | None = None) -> UnrolledNetworks:
+def open_networks(bundle: Bundle, method: str, compute: Compute = ANYTHING) -> UnrolledNetworks:
     """Open one model of a reconstruction bundle.
 
     Parameters
@@ -54,8 +58,8 @@ def open_networks(bundle: Bundle, method: str, *, threads: int | None = None) ->
         A bundle whose settings hold the model's, and ``operator`` or ``varnet``.
     method
         Which of the two.
-    threads
-        Threads to use; as many as there are cores by default.
+    compute
+        What they run on.
 
     Raises
     ------
@@ -66,11 +70,12 @@ def open_networks(bundle: Bundle, method: str, *, threads: int | None = None) ->
     """
     model = ModelSettings.from_bundle(bundle.settings)
     etas, has_kspace, follows = _described(bundle.settings, method)
-    threads = threads or os.cpu_count() or 1
+    threads = compute.threads or os.cpu_count() or 1
 
     def opened(name: str, planes: int) -> Graph:
         contract = operator_contract(planes, follows_resolution=follows)
-        return open_graph(bundle.network(f"{method}_{name}"), contract, threads=threads)
+        member = bundle.network(f"{method}_{name}")
+        return open_graph(member, contract, threads=threads, providers=compute.providers)
 
     return UnrolledNetworks(
         method=method,

@@ -71,6 +71,7 @@ def _candidate(
         rows=part.shape.rows,
         columns=part.shape.columns,
         input_digest=digest,
+        files=(file.path,),
         notes=(f"{kind.name}, {part.shape.n_coils} coils",),
         read=partial(_load, source, (label, part, digest, study), limits, reference),
     )

@@ -1,6 +1,5 @@
 """Videos as candidates of an inventory: files, DICOM objects of a series, folders of pictures."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -169,7 +168,7 @@ def folder_candidate(name: str, pictures: Sequence[TimedPicture]) -> Candidate:
         instances=(),
         header=None,
         input_digest=digest_set([*(sha256 for _, _, sha256 in files), digest_bytes(times)]),
-        pictures=lambda _rate: FolderPictures(ordered),
+        pictures=partial(_of_folder, ordered),
         still=partial(still_of_folder, ordered),
     )
     length = ordered[-1].t_seconds - ordered[0].t_seconds
@@ -255,6 +254,7 @@ def _candidate(
         rows=series.rows,
         columns=series.columns,
         input_digest=series.input_digest,
+        files=tuple(path for path, _, _ in files),
         notes=(f"video, {shape.codec}, {shape.rate_hz:.4g} pictures a second{length}",),
         read=partial(_unchanged, series, files),
     )
@@ -272,9 +272,15 @@ def _unchanged(series: VideoSeries, files: Sequence[tuple[Path, str, str]]) -> V
     return series
 
 
-def _pictures(sources: Sequence[VideoSource], rate_hz: float) -> PictureSource:
+def _pictures(sources: Sequence[VideoSource], rate_hz: float, threads: int = 1) -> PictureSource:
     """Return the pictures of a case."""
-    return Pictures(sources, rate_hz, threads=os.cpu_count() or 1)
+    return Pictures(sources, rate_hz, threads=threads)
+
+
+def _of_folder(pictures: Sequence[TimedPicture], rate_hz: float, threads: int = 1) -> PictureSource:
+    """Return the pictures of a folder, which come as they are whatever rate is asked for."""
+    del rate_hz, threads
+    return FolderPictures(pictures)
 
 
 def _in_order(videos: Sequence[DicomVideo]) -> list[DicomVideo]:

@@ -12,6 +12,7 @@ from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_net
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
 from pipeline.infer.bundle import load_bundle
+from pipeline.infer.session import Compute
 from pipeline.mr.coils import root_sum_of_squares
 from pipeline.mr.fourier import fft2c, ifft2c
 from pipeline.mr.kspace import KSpace, Readout
@@ -29,7 +30,7 @@ def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def operator(bundle_folder: Path) -> UnrolledNetworks:
-    return open_networks(load_bundle(bundle_folder), "operator", threads=1)
+    return open_networks(load_bundle(bundle_folder), "operator", Compute(threads=1))
 
 
 def raw_data(
@@ -63,7 +64,7 @@ def test_every_method_gives_images_of_every_frame_and_slice(
 ) -> None:
     networks = None
     if method != "zero-filled":
-        networks = open_networks(load_bundle(bundle_folder), method, threads=1)
+        networks = open_networks(load_bundle(bundle_folder), method, Compute(threads=1))
     mask = draw_pattern("random", (48, 40), 2.0, 1).mask
     array = np.stack([[disc_kspace((48, 40), seed=4 * f + s) for s in range(2)] for f in range(3)])
     settings = ReconstructionSettings(method=method, uncertainty_draws=2)

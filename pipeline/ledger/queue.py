@@ -1,0 +1,475 @@
+"""The queue in the ledger: jobs that wait, who has claimed which and for how long.
+
+Every change is one transaction that compares before it sets. A claim is named by the number of its
+attempt, which only grows: whoever has an earlier number can neither renew nor end the job. Times
+are the ledger's own (``clock.py``).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from pipeline.ledger.clock import LedgerClock
+from pipeline.ledger.events import Event, record
+from pipeline.ledger.ledger import JobRequest, Ledger
+from pipeline.ledger.states import ENDED, JobState, before
+from pipeline.ledger.tables import Bell, Job, now
+
+REAPED_AT_ONCE = 100
+"""Leases that one transaction of the reaper looks at."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobOrder:
+    """How a job is to be done by the service."""
+
+    lane: str
+    """The queue that it waits in."""
+
+    priority: int
+    """The higher, the sooner within its lane."""
+
+    attempts: int
+    """Attempts after which it is quarantined."""
+
+    input_root: Path
+    """Absolute path that the inputs' paths start from."""
+
+    inputs: tuple[str, ...]
+    """The files that the series consists of."""
+
+    configuration: Mapping[str, object]
+    """All settings that the result depends on."""
+
+    output: Path
+    """Absolute path of the folder that the job's folder is made in."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Submission:
+    """What became of a job that was submitted."""
+
+    job_id: UUID
+    """The job."""
+
+    state: JobState
+    """Where it stands now."""
+
+    is_new: bool
+    """Whether it waits because of this call."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A job that this process may work at for the time of the lease."""
+
+    job_id: UUID
+    """The job."""
+
+    attempt: int
+    """Number of the attempt, from 1: the token that ends the job or renews the lease."""
+
+    analysis: str
+    """Name of the analysis."""
+
+    bundle_digest: str
+    """Digest of the bundle that it is to be done with, hexadecimal."""
+
+    order: JobOrder
+    """How it is to be done."""
+
+
+class Renewal(StrEnum):
+    """What became of a lease that was to be renewed."""
+
+    HELD = "held"
+    """It holds anew."""
+
+    LOST = "lost"
+    """The job is another's now, or has ended."""
+
+    CANCELLED = "cancelled"
+    """A person wants the attempt to end."""
+
+
+class Queue:
+    """The jobs of a ledger as a queue. Several processes may use the same one."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def submit(
+        self,
+        request: JobRequest,
+        order: JobOrder,
+        *,
+        again: bool = False,
+        detail: str | None = None,
+    ) -> Submission:
+        """Have a job wait, in one transaction with the call of its worker.
+
+        A job that waits, runs or has ended stays as it is, however often it is submitted.
+
+        Parameters
+        ----------
+        request
+            What is to be done.
+        order
+            How.
+        again
+            Whether a job that has ended is to be done again.
+        detail
+            Why it was submitted, for its history: the rule that chose it.
+        """
+        with self._ledger.transaction() as session:
+            return self.submit_within(session, (request, order), again=again, detail=detail)
+
+    def submit_within(
+        self,
+        session: Session,
+        asked: tuple[JobRequest, JobOrder],
+        *,
+        again: bool = False,
+        detail: str | None = None,
+    ) -> Submission:
+        """Do the same within a transaction that is open."""
+        request, order = asked
+        job_id = request.identity.job_id
+        is_new = self._ledger.add(session, request, JobState.WAITING)
+        job = session.get_one(Job, job_id, with_for_update=True)
+        left = job.state == JobState.RUNNING and job.lease_until is None
+        if not is_new and not left and not (again and JobState(job.state) in ENDED):
+            return Submission(job_id=job_id, state=JobState(job.state), is_new=False)
+        job.lane, job.priority = order.lane, order.priority
+        job.attempts_allowed = job.attempts + order.attempts
+        job.input_root, job.inputs = str(order.input_root), list(order.inputs)
+        job.configuration, job.output = dict(order.configuration), str(order.output)
+        session.flush()
+        _wait(session, job, 0.0)
+        _record(session, job, Event.SUBMITTED, detail)
+        return Submission(job_id=job_id, state=JobState.WAITING, is_new=True)
+
+    def claim(self, job_id: UUID, owner: str, lease_s: float) -> Claim | None:
+        """Begin an attempt of a job that waits; it is counted before its work.
+
+        Returns
+        -------
+            None if the job does not wait or its time has not come: somebody else has it, or had.
+        """
+        due = or_(Job.not_before.is_(None), Job.not_before <= LedgerClock())
+        with self._ledger.transaction() as session:
+            claimed = session.execute(
+                update(Job)
+                .where(
+                    Job.id == job_id,
+                    Job.state == JobState.WAITING,
+                    Job.attempts < Job.attempts_allowed,
+                    due,
+                )
+                .values(
+                    state=JobState.RUNNING,
+                    attempts=Job.attempts + 1,
+                    owner=owner,
+                    lease_until=LedgerClock() + lease_s,
+                    not_before=None,
+                    cancel_requested=False,
+                    changed_at=now(),
+                )
+                .returning(Job.id)
+            )
+            if claimed.scalar_one_or_none() is None:
+                return None
+            job = session.get_one(Job, job_id)
+            rung = session.execute(
+                delete(Bell).where(Bell.job_id == job_id).returning(Bell.rung)
+            ).scalar_one_or_none()
+            _record(session, job, Event.CLAIMED, f"called {rung or 0} times")
+            return _claim(job)
+
+    def renew(self, job_id: UUID, attempt: int, lease_s: float) -> Renewal:
+        """Extend the lease of an attempt."""
+        with self._ledger.transaction() as session:
+            row = session.execute(
+                update(Job)
+                .where(*_held(job_id, attempt))
+                .values(lease_until=LedgerClock() + lease_s)
+                .returning(Job.cancel_requested)
+            ).scalar_one_or_none()
+        if row is None:
+            return Renewal.LOST
+        return Renewal.CANCELLED if row else Renewal.HELD
+
+    def repeat(
+        self, job_id: UUID, attempt: int, failure: tuple[str, str], after_s: float
+    ) -> JobState | None:
+        """End an attempt for a reason that may pass: the job waits again, or is quarantined.
+
+        Parameters
+        ----------
+        job_id
+            The job.
+        attempt
+            The attempt.
+        failure
+            Class of the failure, and its message.
+        after_s
+            Time before the job is claimed again [s].
+
+        Returns
+        -------
+            The job's state; None if the attempt was not the job's last: nothing is recorded then.
+        """
+        with self._ledger.transaction() as session:
+            job = _locked(session, job_id, attempt)
+            if job is None:
+                return None
+            job.error, job.reason = failure
+            _record(session, job, Event.TO_BE_REPEATED, f"{failure[0]}: {failure[1]}")
+            _try_again(session, job, after_s)
+            return JobState(job.state)
+
+    def cancelled(self, job_id: UUID, attempt: int) -> bool:
+        """End an attempt that a person wanted to end; False if it was not the job's last."""
+        with self._ledger.transaction() as session:
+            job = _locked(session, job_id, attempt)
+            if job is None:
+                return False
+            _end(session, job, JobState.CANCELLED)
+            _record(session, job, Event.CANCELLED, None)
+        return True
+
+    def hand_back(self, job_id: UUID, attempt: int) -> bool:
+        """Give back an attempt of a worker that stops; it does not count against the job."""
+        with self._ledger.transaction() as session:
+            job = _locked(session, job_id, attempt)
+            if job is None:
+                return False
+            job.attempts_allowed += 1
+            _record(session, job, Event.HANDED_BACK, None)
+            _wait(session, job, 0.0)
+        return True
+
+    def hand_back_all(self, is_ours: Callable[[str], bool]) -> tuple[UUID, ...]:
+        """Give back the attempts of owners that stop, by their names."""
+        return tuple(
+            job_id
+            for job_id, attempt, owner in self._running()
+            if is_ours(owner) and self.hand_back(job_id, attempt)
+        )
+
+    def reap(self, is_dead: Callable[[str], bool]) -> tuple[UUID, ...]:
+        """Hand out the jobs whose lease has run out or whose owner is known to be dead.
+
+        A job that has used up its attempts is quarantined: one that kills its worker does not take
+        down the next, and the one after that.
+
+        Parameters
+        ----------
+        is_dead
+            Tells whether an owner is a process of this machine that is gone.
+        """
+        expired = select(Job.id, Job.attempts).where(
+            Job.state == JobState.RUNNING, Job.lease_until < LedgerClock()
+        )
+        with self._ledger.reading() as session:
+            found = {row.id: row.attempts for row in session.execute(expired.limit(REAPED_AT_ONCE))}
+        why = dict.fromkeys(found, "its lease ran out")
+        for job_id, attempt, owner in self._running():
+            if job_id not in found and is_dead(owner):
+                found[job_id], why[job_id] = attempt, "its process is gone"
+        return tuple(
+            job_id
+            for job_id, attempt in found.items()
+            if self._abandon(job_id, attempt, why[job_id])
+        )
+
+    def reap_one(self, job_id: UUID, is_dead: Callable[[str], bool]) -> bool:
+        """Hand out a job if its owner is known to be dead."""
+        with self._ledger.reading() as session:
+            found = session.execute(
+                select(Job.attempts, Job.owner).where(
+                    Job.id == job_id, Job.state == JobState.RUNNING, Job.owner.is_not(None)
+                )
+            ).one_or_none()
+        if found is None or not is_dead(str(found.owner)):
+            return False
+        return self._abandon(job_id, found.attempts, "its process is gone")
+
+    def cancel(self, job_id: UUID) -> JobState | None:
+        """End a job that waits, or ask the attempt that runs to end.
+
+        Returns
+        -------
+            Where the job stands now; None if there is none.
+        """
+        with self._ledger.transaction() as session:
+            job = session.get(Job, job_id, with_for_update=True)
+            if job is None:
+                return None
+            if job.state == JobState.WAITING:
+                _end(session, job, JobState.CANCELLED)
+                _record(session, job, Event.CANCELLED, None)
+            elif job.state == JobState.RUNNING:
+                job.cancel_requested = True
+                _record(session, job, Event.CANCEL_REQUESTED, None)
+            return JobState(job.state)
+
+    def retry(self, job_id: UUID, attempts: int) -> JobState | None:
+        """Have a job that has ended wait again, with new attempts.
+
+        Returns
+        -------
+            Where the job stands now; None if there is none, or none that the service can do.
+        """
+        with self._ledger.transaction() as session:
+            job = session.get(Job, job_id, with_for_update=True)
+            if job is None or job.inputs is None:
+                return None
+            if JobState(job.state) in ENDED:
+                job.attempts_allowed = job.attempts + attempts
+                job.error = job.reason = None
+                _wait(session, job, 0.0)
+                _record(session, job, Event.SUBMITTED, "asked for again")
+            return JobState(job.state)
+
+    def quarantine(self, job_id: UUID, reason: str) -> JobState | None:
+        """Set a job aside that waits or runs.
+
+        Returns
+        -------
+            Where the job stands now; None if there is none.
+        """
+        with self._ledger.transaction() as session:
+            job = session.get(Job, job_id, with_for_update=True)
+            if job is None:
+                return None
+            if JobState(job.state) in before(JobState.QUARANTINED):
+                job.error, job.reason = "Quarantined", reason
+                _end(session, job, JobState.QUARANTINED)
+                _record(session, job, Event.QUARANTINED, reason)
+            return JobState(job.state)
+
+    def prioritise(self, job_id: UUID, priority: int) -> JobState | None:
+        """Change the priority of a job.
+
+        Returns
+        -------
+            Where the job stands; None if there is none.
+        """
+        with self._ledger.transaction() as session:
+            job = session.get(Job, job_id, with_for_update=True)
+            if job is None:
+                return None
+            detail = f"{job.priority} to {priority}"
+            job.priority = priority
+            session.execute(update(Bell).where(Bell.job_id == job_id).values(rank=-priority))
+            _record(session, job, Event.PRIORITY, detail)
+            return JobState(job.state)
+
+    def _running(self) -> list[tuple[UUID, int, str]]:
+        """Return the jobs that are claimed, each with its attempt and owner."""
+        running = select(Job.id, Job.attempts, Job.owner).where(
+            Job.state == JobState.RUNNING, Job.owner.is_not(None)
+        )
+        with self._ledger.reading() as session:
+            return [(row.id, row.attempts, str(row.owner)) for row in session.execute(running)]
+
+    def _abandon(self, job_id: UUID, attempt: int, why: str) -> bool:
+        """Hand out a job whose attempt has ended without a word."""
+        with self._ledger.transaction() as session:
+            job = _locked(session, job_id, attempt, unless_busy=True)
+            if job is None:
+                return False
+            wanted_to_end = job.cancel_requested
+            _record(session, job, Event.ABANDONED, why)
+            if wanted_to_end:
+                _end(session, job, JobState.CANCELLED)
+                _record(session, job, Event.CANCELLED, None)
+            else:
+                job.error, job.reason = "Abandoned", f"attempt {job.attempts}: {why}"
+                _try_again(session, job, 0.0)
+        return True
+
+
+def _held(job_id: UUID, attempt: int) -> tuple[ColumnElement[bool], ...]:
+    """Return what is true of the job as long as an attempt is its last and runs."""
+    return Job.id == job_id, Job.attempts == attempt, Job.state == JobState.RUNNING
+
+
+def _locked(
+    session: Session, job_id: UUID, attempt: int, *, unless_busy: bool = False
+) -> Job | None:
+    """Return the row of an attempt that is the job's last and runs, locked; else None.
+
+    ``unless_busy`` also returns None where another transaction changes the row right now: it may be
+    stopped in the middle, and the reaper does not wait for it.
+    """
+    held = select(Job).where(*_held(job_id, attempt))
+    return session.scalars(held.with_for_update(skip_locked=unless_busy)).one_or_none()
+
+
+def _try_again(session: Session, job: Job, after_s: float) -> None:
+    """Have a job wait for its next attempt; quarantine it if there is none left."""
+    if job.attempts < job.attempts_allowed:
+        _wait(session, job, after_s)
+        return
+    reason = f"{job.attempts} attempts; the last: {job.error}: {job.reason}"
+    job.reason = reason
+    _end(session, job, JobState.QUARANTINED)
+    _record(session, job, Event.QUARANTINED, reason)
+
+
+def _wait(session: Session, job: Job, after_s: float) -> None:
+    """Have a job wait, and its worker called when its time comes."""
+    due = session.scalars(select(LedgerClock() + after_s)).one()
+    _end(session, job, JobState.WAITING)
+    job.not_before = due if after_s else None
+    values: dict[str, Any] = {
+        "job_id": job.id,
+        "lane": job.lane,
+        "rank": -job.priority,
+        "due": due,
+        "rung": 0,
+    }
+    postgres = session.get_bind().dialect.name == "postgresql"
+    insert = (postgresql if postgres else sqlite).insert(Bell).values(**values)
+    session.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
+
+
+def _end(session: Session, job: Job, state: JobState) -> None:
+    """Give a job that is not claimed any more its state."""
+    job.state, job.owner, job.lease_until = state, None, None
+    job.cancel_requested, job.not_before, job.changed_at = False, None, now()
+    if state is not JobState.WAITING:
+        session.execute(delete(Bell).where(Bell.job_id == job.id))
+
+
+def _record(session: Session, job: Job, event: Event, detail: str | None) -> None:
+    """Record what happened to a job."""
+    record(session, job.id, (event, job.attempts), owner=job.owner, detail=detail)
+
+
+def _claim(job: Job) -> Claim:
+    """Return a row as a claim."""
+    return Claim(
+        job_id=job.id,
+        attempt=job.attempts,
+        analysis=job.analysis,
+        bundle_digest=job.bundle_digest,
+        order=JobOrder(
+            lane=job.lane,
+            priority=job.priority,
+            attempts=job.attempts_allowed,
+            input_root=Path(job.input_root or ""),
+            inputs=tuple(job.inputs or ()),
+            configuration=job.configuration or {},
+            output=Path(job.output or ""),
+        ),
+    )

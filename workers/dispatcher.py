@@ -1,0 +1,95 @@
+"""The dispatcher: calls workers for jobs that wait, and hands out jobs whose worker is gone.
+
+Any number of dispatchers may run: what one does twice, or two at once, changes nothing.
+"""
+
+import logging
+import threading
+from time import monotonic
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from pipeline.config import DELIVERY, LANES, ServiceSettings
+from pipeline.errors import LedgerUnavailable
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.outbox import Call, Outbox
+from pipeline.ledger.queue import Queue
+from pipeline.owner import is_gone
+from workers.app import TASK, queue_name
+
+LOG = logging.getLogger(__name__)
+
+PAUSE_S = 0.25
+"""Time between two looks into the outbox when it was empty [s]."""
+
+REAP_EVERY_S = 1.0
+"""Time between two looks for jobs whose worker is gone [s]."""
+
+AWAY_S = 1.0
+"""Time before a ledger or a broker that is away is tried again [s]."""
+
+
+class Dispatcher:
+    """Calls workers and reaps leases, over one ledger and one broker."""
+
+    def __init__(self, app: Celery, ledger: Ledger, settings: ServiceSettings) -> None:
+        self._app, self._settings = app, settings
+        self._outbox, self._queue = Outbox(ledger), Queue(ledger)
+        self._reap_at = monotonic()
+
+    def run(self, ending: threading.Event) -> None:
+        """Dispatch until told to end; a ledger or a broker that is away is waited for."""
+        while not ending.is_set():
+            try:
+                if not self.once():
+                    ending.wait(PAUSE_S)
+            except (LedgerUnavailable, OperationalError, OSError) as problem:
+                LOG.warning("%s is away", _named(problem), extra={"action": "dispatcher_waits"})
+                ending.wait(AWAY_S)
+
+    def once(self) -> int:
+        """Reap what is due, call what is due, and return how many calls were made.
+
+        Raises
+        ------
+        LedgerUnavailable
+            If the ledger is away.
+        OperationalError
+            If the broker is.
+        """
+        if monotonic() >= self._reap_at:
+            for job_id in self._queue.reap(is_gone):
+                LOG.warning(
+                    "job %s: its worker is gone",
+                    job_id,
+                    extra={"action": "job_abandoned", "job_id": str(job_id)},
+                )
+            self._reap_at = monotonic() + REAP_EVERY_S
+        return sum(self._call(lane) for lane in (*LANES, DELIVERY))
+
+    def _call(self, lane: str) -> int:
+        """Make the calls of a lane that are due; return how many."""
+        calls = self._outbox.due(lane, self._settings.window)
+        if calls:
+            made: list[Call] = []
+            try:
+                with self._app.producer_pool.acquire(block=True) as producer:
+                    for call in calls:
+                        self._app.send_task(
+                            TASK,
+                            args=[str(call.job_id)],
+                            queue=queue_name(lane),
+                            producer=producer,
+                            retry=False,
+                        )
+                        made.append(call)
+            finally:
+                # After they were made: a call that is not recorded is made again.
+                self._outbox.made(tuple(made), self._settings.call_again_s)
+        return len(calls)
+
+
+def _named(problem: Exception) -> str:
+    """Return what is away."""
+    return "the ledger" if isinstance(problem, LedgerUnavailable) else "the broker"

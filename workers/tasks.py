@@ -1,0 +1,90 @@
+"""The task ``run``: thin over ``pipeline.work``.
+
+What a process works with is opened in the process that works, when it first does: sessions that are
+made before a fork lose their threads, and connections must not be shared.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
+
+from celery import Celery
+
+from pipeline.config import Configuration
+from pipeline.errors import LedgerUnavailable
+from pipeline.infer.session import Compute
+from pipeline.lease import Limits
+from pipeline.ledger.ledger import Ledger
+from pipeline.owner import this_process
+from pipeline.warm import OpenAnalyses
+from pipeline.work import Bench, work
+from workers.app import TASK
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Station:
+    """A process that works."""
+
+    configuration: Configuration
+    """The site's settings."""
+
+    place: str
+    """Where the ledger is."""
+
+    @cached_property
+    def bench(self) -> Bench:
+        """What it works with."""
+        service, worker = self.configuration.service, self.configuration.worker
+        compute = Compute(threads=threads_each(self.configuration), providers=worker.providers)
+        return Bench(
+            ledger=Ledger.open(self.place),
+            analyses=OpenAnalyses(self.configuration, compute, worker.memory_mib),
+            owner=this_process(),
+            limits=Limits(lease_s=service.lease_s, longest_s=service.longest_s),
+            retry_s=service.retry_s,
+        )
+
+
+def threads_each(configuration: Configuration) -> int:
+    """Return the cores that each process of a worker may use."""
+    worker = configuration.worker
+    return worker.threads or max((os.cpu_count() or 1) // worker.processes, 1)
+
+
+def add_run(app: Celery, configuration: Configuration, place: str) -> None:
+    """Give an application the task that does a job.
+
+    Parameters
+    ----------
+    app
+        The application.
+    configuration
+        The site's settings.
+    place
+        Where the ledger is.
+    """
+    stations: dict[int, Station] = {}
+
+    @app.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+    def run(job_id: str) -> None:
+        """Do a job if it waits; a call that comes twice or late does nothing."""
+        station = stations.setdefault(
+            os.getpid(), Station(configuration=configuration, place=place)
+        )
+        try:
+            state = work(UUID(job_id), station.bench)
+        except LedgerUnavailable:
+            LOG.warning(
+                "the ledger is away", extra={"action": "ledger_unavailable", "job_id": job_id}
+            )
+            return
+        LOG.info(
+            "job %s: %s",
+            job_id,
+            state or "nothing to do",
+            extra={"action": "job_ended", "job_id": job_id, "state": state},
+        )
