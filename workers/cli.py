@@ -147,7 +147,7 @@ def dispatch_command(
 
     One is needed; more than one may run.
     """
-    from workers.run import run_dispatcher
+    from workers.dispatcher import run_dispatcher
 
     with complaints():
         settings = _served(site_configuration(config, ledger_url=ledger_url), broker)

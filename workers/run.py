@@ -1,10 +1,9 @@
-"""Run a worker or a dispatcher until it is told to end."""
+"""Run a worker until it is told to end."""
 
 import logging
 import os
 import signal
 import threading
-from types import FrameType
 from typing import Any
 
 from celery.signals import setup_logging, worker_shutdown, worker_shutting_down
@@ -17,7 +16,6 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_child
 from workers.app import is_rabbitmq, make_app, queue_name
-from workers.dispatcher import Dispatcher
 from workers.tasks import add_run, threads_each
 
 LOG = logging.getLogger(__name__)
@@ -58,19 +56,6 @@ def run_worker(configuration: Configuration, place: str) -> int:
     )
     worker.start()
     return int(worker.exitcode or 0)
-
-
-def run_dispatcher(configuration: Configuration, place: str) -> None:
-    """Dispatch until told to end by SIGTERM or SIGINT."""
-    ending = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    with Ledger.open(place) as ledger:
-        Dispatcher(make_app(configuration), ledger, configuration.service).run(ending)
 
 
 def _check(configuration: Configuration) -> None:
