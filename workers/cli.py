@@ -222,7 +222,7 @@ def retry_command(
     with complaints():
         attempts = site_configuration(config).service.attempts
         place = _place(config, ledger_url)
-        typer.echo(changed(place, job, lambda queue, job_id: queue.retry(job_id, attempts)))
+        typer.echo(changed(place, job, lambda care, job_id: care.retry(job_id, attempts)))
 
 
 @jobs.command("cancel")
@@ -234,7 +234,7 @@ def cancel_command(
 
     with complaints():
         place = _place(config, ledger_url)
-        typer.echo(changed(place, job, lambda queue, job_id: queue.cancel(job_id)))
+        typer.echo(changed(place, job, lambda care, job_id: care.cancel(job_id)))
 
 
 @jobs.command("quarantine")
@@ -255,7 +255,7 @@ def quarantine_command(
             changed(
                 _place(config, ledger_url),
                 job,
-                lambda queue, job_id: queue.quarantine(job_id, reason),
+                lambda care, job_id: care.quarantine(job_id, reason),
             )
         )
 
@@ -276,7 +276,7 @@ def priority_command(
             changed(
                 _place(config, ledger_url),
                 job,
-                lambda queue, job_id: queue.prioritise(job_id, priority),
+                lambda care, job_id: care.prioritise(job_id, priority),
             )
         )
 
