@@ -4,6 +4,7 @@ What a command needs is imported when it runs, as in ``pipeline.cli``.
 """
 
 import logging
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -125,8 +126,6 @@ def worker_command(
 
     SIGTERM or Ctrl-C: take no more jobs, finish what runs, hand back what takes too long.
     """
-    from workers.run import run_worker
-
     with complaints():
         settings = _served(site_configuration(config, ledger_url=ledger_url, models=models), broker)
         worker = settings.worker
@@ -135,6 +134,10 @@ def worker_command(
         if processes:
             worker = replace(worker, processes=processes)
         _log()
+        _limit_threads(worker.threads_each)
+        # Only now: numpy asks for its number of threads when it is imported.
+        from workers.run import run_worker
+
         status = run_worker(replace(settings, worker=worker), ledger_place(settings))
     raise typer.Exit(status)
 
@@ -344,6 +347,12 @@ def _lane(lane: str) -> str:
     if lane not in LANES:
         raise UnusableCall(f"no lane {lane!r}; known are {', '.join(LANES)}")
     return lane
+
+
+def _limit_threads(number: int) -> None:
+    """Have the libraries for linear algebra use so many threads in each process."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(number)
 
 
 def _log() -> None:

@@ -16,7 +16,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_child
 from workers.app import is_rabbitmq, make_app, queue_name
-from workers.tasks import add_run, threads_each
+from workers.tasks import add_run
 
 LOG = logging.getLogger(__name__)
 
@@ -61,10 +61,10 @@ def run_worker(configuration: Configuration, place: str) -> int:
 def _check(configuration: Configuration) -> None:
     """Refuse what a worker cannot do."""
     settings, cores = configuration.worker, os.cpu_count() or 1
-    used = settings.processes * threads_each(configuration)
+    used = settings.processes * settings.threads_each
     if used > cores:
         raise UnusableCall(
-            f"{settings.processes} processes of {threads_each(configuration)} threads need {used} "
+            f"{settings.processes} processes of {settings.threads_each} threads need {used} "
             f"cores, here are {cores}"
         )
     check_providers(settings.providers)
