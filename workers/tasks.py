@@ -39,7 +39,7 @@ class Station:
     def bench(self) -> Bench:
         """What it works with."""
         service, worker = self.configuration.service, self.configuration.worker
-        compute = Compute(threads=threads_each(self.configuration), providers=worker.providers)
+        compute = Compute(threads=worker.threads_each, providers=worker.providers)
         return Bench(
             ledger=Ledger.open(self.place),
             analyses=OpenAnalyses(self.configuration, compute, worker.memory_mib),
@@ -47,12 +47,6 @@ class Station:
             limits=Limits(lease_s=service.lease_s, longest_s=service.longest_s),
             retry_s=service.retry_s,
         )
-
-
-def threads_each(configuration: Configuration) -> int:
-    """Return the cores that each process of a worker may use."""
-    worker = configuration.worker
-    return worker.threads or max((os.cpu_count() or 1) // worker.processes, 1)
 
 
 def add_run(app: Celery, configuration: Configuration, place: str) -> None:
