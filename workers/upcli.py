@@ -7,7 +7,9 @@ import typer
 
 from pipeline.cli import app
 from pipeline.options import (
+    SOME_INPUT_FAILED,
     ConfigOption,
+    JsonOption,
     LedgerOption,
     ModelsOption,
     complaints,
@@ -119,3 +121,35 @@ def _state(place: str) -> Path:
     if "://" in place:
         return Path(user_state_path("vesalius", appauthor=False))
     return Path(place).expanduser().absolute().parent
+
+
+@app.command("check")
+def check_command(
+    *,
+    broker: BrokerOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    ledger_url: LedgerOption = None,
+    models: ModelsOption = None,
+) -> None:
+    """Tell what is wrong with a deployment before it runs.
+
+    Exit status: 0 nothing is, 1 something is, 2 unusable call.
+    """
+    from pipeline.console import printable
+    from pipeline.manifest import serialised
+    from workers.check import check
+
+    with complaints():
+        settings = served_by(
+            site_configuration(config, ledger_url=ledger_url, models=models), broker
+        )
+        found = check(settings, ledger_place(settings))
+    if as_json:
+        typer.echo(serialised({"findings": [finding.to_json() for finding in found]}).rstrip())
+    else:
+        for finding in found:
+            remedy = f" -> {finding.remedy}" if finding.remedy else ""
+            typer.echo(printable(f"{finding.level.value:5} {finding.what}: {finding.told}{remedy}"))
+    if any(finding.is_wrong for finding in found):
+        raise typer.Exit(SOME_INPUT_FAILED)

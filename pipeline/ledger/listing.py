@@ -166,6 +166,12 @@ def status(ledger: Ledger) -> Status:
     )
 
 
+def ledger_time(ledger: Ledger) -> float:
+    """Return the time that leases are kept by: the database server's, if there is one [s]."""
+    with ledger.reading() as session:
+        return float(session.execute(select(LedgerClock())).scalar_one())
+
+
 def jobs(ledger: Ledger, wanted: Wanted) -> tuple[JobLine, ...]:
     """Return jobs, the latest change first."""
     query = _lines().order_by(Job.changed_at.desc()).limit(wanted.limit)

@@ -1,0 +1,192 @@
+"""What is wrong with a deployment, found before it runs: each thing with its remedy."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kombu.exceptions import OperationalError
+
+from pipeline.config import Configuration
+from pipeline.errors import BundleRejected, LedgerUnavailable, ModelContractBroken, UnusableCall
+from pipeline.infer.session import check_providers
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.listing import ledger_time
+from pipeline.perform import open_analyses
+from workers.app import make_app
+
+LEAST_FREE_MIB = 1024
+"""Less free space than this for results is too little [MiB]."""
+
+CLOCK_TOLERANCE_S = 2.0
+"""Clocks of this machine and of the database that are further apart are wrong [s]."""
+
+BROKER_ANSWERS_S = 5.0
+"""A broker that does not answer for so long is away [s]."""
+
+
+class Level(StrEnum):
+    """How a thing is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    """What was looked at."""
+
+    level: Level
+    """How it is."""
+
+    told: str
+    """What was found; no password."""
+
+    remedy: str = ""
+    """What to do where it is not right."""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the service would not work with it."""
+        return self.level is Level.FAIL
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as JSON values."""
+        return {
+            "what": self.what,
+            "level": self.level.value,
+            "told": self.told,
+            "remedy": self.remedy,
+        }
+
+
+def check(configuration: Configuration, place: str) -> list[Finding]:
+    """Look at everything that a deployment needs.
+
+    Parameters
+    ----------
+    configuration
+        What the site sets.
+    place
+        Where the ledger is.
+    """
+    return [
+        *_broker(configuration),
+        *_ledger(place),
+        *_output(configuration.service.output),
+        *_bundles(configuration),
+        *_cores(configuration),
+        *_providers(configuration),
+    ]
+
+
+def _broker(configuration: Configuration) -> Iterator[Finding]:
+    """Look whether the broker answers; its URL may hold a password and is not told."""
+    parts = urlsplit(configuration.service.broker)
+    shown = f"{parts.scheme}://{parts.hostname}:{parts.port or 'default'}"
+    try:
+        app = make_app(configuration)
+        with app.connection_for_write(connect_timeout=BROKER_ANSWERS_S) as connection:
+            connection.ensure_connection(max_retries=1, timeout=BROKER_ANSWERS_S)
+    except UnusableCall as problem:
+        yield _wrong("broker", str(problem), "set service.broker")
+    except (OperationalError, OSError):
+        yield _wrong("broker", f"{shown} does not answer", "start it, or set service.broker")
+    else:
+        yield _right("broker", f"{shown} answers")
+
+
+def _ledger(place: str) -> Iterator[Finding]:
+    """Look whether the ledger can be used, and whether its clock is this machine's."""
+    try:
+        with Ledger.open(place) as ledger:
+            apart_s = abs(ledger_time(ledger) - time.time())
+    except LedgerUnavailable as problem:
+        yield _wrong("ledger", str(problem), "start the database, or set ledger.url")
+        return
+    except UnusableCall as problem:
+        yield _wrong("ledger", str(problem), "vesalius ledger migrate")
+        return
+    yield _right("ledger", "open, of this version")
+    if apart_s > CLOCK_TOLERANCE_S:
+        told = f"{apart_s:.1f} s apart from the database's"
+        yield Finding(
+            what="clock", level=Level.WARN, told=told, remedy="synchronise the clocks (NTP)"
+        )
+    else:
+        yield _right("clock", f"{apart_s:.1f} s apart from the database's")
+
+
+def _output(folder: Path | None) -> Iterator[Finding]:
+    """Look whether results can be written."""
+    if folder is None:
+        yield Finding(
+            what="results",
+            level=Level.WARN,
+            told="no folder is set",
+            remedy="set service.output, or give --output at each submission",
+        )
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free_mib = shutil.disk_usage(folder).free >> 20
+    except OSError as problem:
+        yield _wrong("results", f"{folder}: {problem.strerror}", "make the folder writable")
+        return
+    if free_mib < LEAST_FREE_MIB:
+        yield _wrong("results", f"{folder}: {free_mib} MiB free", "make room")
+    else:
+        yield _right("results", f"{folder}: writable, {free_mib} MiB free")
+
+
+def _bundles(configuration: Configuration) -> Iterator[Finding]:
+    """Look whether the bundles are whole."""
+    try:
+        analyses = open_analyses([], configuration)
+    except (BundleRejected, ModelContractBroken, UnusableCall) as problem:
+        yield _wrong("bundles", str(problem), "install the bundle again, or set models.path")
+        return
+    for analysis in analyses:
+        bundle = analysis.bundle
+        told = f"{bundle.name} {bundle.version}, every byte as listed"
+        yield _right(f"bundle {analysis.name}", told)
+
+
+def _cores(configuration: Configuration) -> Iterator[Finding]:
+    """Look whether a worker would use more cores than there are."""
+    processes, each = configuration.worker.processes, configuration.worker.threads_each
+    cores = os.cpu_count() or 1
+    told = f"{processes} processes of {each} threads on {cores} cores"
+    if processes * each > cores:
+        yield _wrong("cores", told, "lower worker.processes or worker.threads")
+    else:
+        yield _right("cores", told)
+
+
+def _providers(configuration: Configuration) -> Iterator[Finding]:
+    """Look whether what was asked for to run models is there."""
+    names = ", ".join(configuration.worker.providers)
+    try:
+        check_providers(configuration.worker.providers)
+    except UnusableCall as problem:
+        yield _wrong("providers", str(problem), "install it, or set worker.providers")
+    else:
+        yield _right("providers", names)
+
+
+def _right(what: str, told: str) -> Finding:
+    return Finding(what=what, level=Level.OK, told=told)
+
+
+def _wrong(what: str, told: str, remedy: str) -> Finding:
+    return Finding(what=what, level=Level.FAIL, told=told, remedy=remedy)
