@@ -5,6 +5,7 @@ back to its default would go unnoticed. The environment is not read here; the co
 """
 
 import math
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -157,6 +158,11 @@ class WorkerSettings:
         for name, least in (("processes", 1), ("threads", 0), ("memory_mib", 1), ("stop_s", 0)):
             if getattr(self, name) < least:
                 raise UnusableCall(f"{name} is {getattr(self, name)}, needed is {least} or more")
+
+    @property
+    def threads_each(self) -> int:
+        """Cores that each process uses."""
+        return self.threads or max((os.cpu_count() or 1) // self.processes, 1)
 
 
 LOG_FORMS = ("json", "text")

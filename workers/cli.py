@@ -3,6 +3,7 @@
 What a command needs is imported when it runs, as in ``pipeline.cli``.
 """
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -124,8 +125,6 @@ def worker_command(
 
     SIGTERM or Ctrl-C: take no more jobs, finish what runs, hand back what takes too long.
     """
-    from workers.run import run_worker
-
     with complaints():
         settings = served_by(
             site_configuration(config, ledger_url=ledger_url, models=models), broker
@@ -136,6 +135,10 @@ def worker_command(
         if processes:
             worker = replace(worker, processes=processes)
         set_up_logs(settings.monitoring.log)
+        _limit_threads(worker.threads_each)
+        # Only now: numpy asks for its number of threads when it is imported.
+        from workers.run import run_worker
+
         status = run_worker(replace(settings, worker=worker), ledger_place(settings))
     raise typer.Exit(status)
 
@@ -148,7 +151,7 @@ def dispatch_command(
 
     One is needed; more than one may run.
     """
-    from workers.run import run_dispatcher
+    from workers.dispatcher import run_dispatcher
 
     with complaints():
         settings = served_by(site_configuration(config, ledger_url=ledger_url), broker)
@@ -223,7 +226,7 @@ def retry_command(
     with complaints():
         attempts = site_configuration(config).service.attempts
         place = _place(config, ledger_url)
-        typer.echo(changed(place, job, lambda queue, job_id: queue.retry(job_id, attempts)))
+        typer.echo(changed(place, job, lambda care, job_id: care.retry(job_id, attempts)))
 
 
 @jobs.command("cancel")
@@ -235,7 +238,7 @@ def cancel_command(
 
     with complaints():
         place = _place(config, ledger_url)
-        typer.echo(changed(place, job, lambda queue, job_id: queue.cancel(job_id)))
+        typer.echo(changed(place, job, lambda care, job_id: care.cancel(job_id)))
 
 
 @jobs.command("quarantine")
@@ -256,7 +259,7 @@ def quarantine_command(
             changed(
                 _place(config, ledger_url),
                 job,
-                lambda queue, job_id: queue.quarantine(job_id, reason),
+                lambda care, job_id: care.quarantine(job_id, reason),
             )
         )
 
@@ -277,7 +280,7 @@ def priority_command(
             changed(
                 _place(config, ledger_url),
                 job,
-                lambda queue, job_id: queue.prioritise(job_id, priority),
+                lambda care, job_id: care.prioritise(job_id, priority),
             )
         )
 
@@ -330,6 +333,12 @@ def _lane(lane: str) -> str:
     if lane not in LANES:
         raise UnusableCall(f"no lane {lane!r}; known are {', '.join(LANES)}")
     return lane
+
+
+def _limit_threads(number: int) -> None:
+    """Have the libraries for linear algebra use so many threads in each process."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(number)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Run a worker or a dispatcher until it is told to end."""
+"""Run a worker until it is told to end."""
 
 import logging
 import os
 import signal
 import threading
-from types import FrameType
 from typing import Any
 
 from celery.signals import (
@@ -23,8 +22,7 @@ from pipeline.ledger.queue import Queue
 from pipeline.owner import is_child
 from workers.app import is_rabbitmq, make_app, queue_name
 from workers.bound import end_with
-from workers.dispatcher import Dispatcher
-from workers.tasks import add_run, threads_each
+from workers.tasks import add_run
 
 LOG = logging.getLogger(__name__)
 
@@ -69,26 +67,13 @@ def run_worker(configuration: Configuration, place: str) -> int:
     return int(worker.exitcode or 0)
 
 
-def run_dispatcher(configuration: Configuration, place: str) -> None:
-    """Dispatch until told to end by SIGTERM or SIGINT."""
-    ending = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    with Ledger.open(place) as ledger:
-        Dispatcher(make_app(configuration), ledger, configuration.service).run(ending)
-
-
 def _check(configuration: Configuration) -> None:
     """Refuse what a worker cannot do."""
     settings, cores = configuration.worker, os.cpu_count() or 1
-    used = settings.processes * threads_each(configuration)
+    used = settings.processes * settings.threads_each
     if used > cores:
         raise UnusableCall(
-            f"{settings.processes} processes of {threads_each(configuration)} threads need {used} "
+            f"{settings.processes} processes of {settings.threads_each} threads need {used} "
             f"cores, here are {cores}"
         )
     check_providers(settings.providers)

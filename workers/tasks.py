@@ -45,7 +45,7 @@ class Station:
     def bench(self) -> Bench:
         """What it works with."""
         service, worker = self.configuration.service, self.configuration.worker
-        compute = Compute(threads=threads_each(self.configuration), providers=worker.providers)
+        compute = Compute(threads=worker.threads_each, providers=worker.providers)
         return Bench(
             ledger=Ledger.open(self.place),
             analyses=OpenAnalyses(self.configuration, compute, worker.memory_mib),
@@ -67,12 +67,6 @@ class Station:
             state = work(job_id, self.bench)
             told["vesalius.state"] = state.value if state else "nothing to do"
             return state
-
-
-def threads_each(configuration: Configuration) -> int:
-    """Return the cores that each process of a worker may use."""
-    worker = configuration.worker
-    return worker.threads or max((os.cpu_count() or 1) // worker.processes, 1)
 
 
 def add_run(app: Celery, configuration: Configuration, place: str) -> None:
