@@ -186,6 +186,9 @@ class MonitoringSettings:
     log: str = "json"
     """Form of the log: ``json``, an object a line, or ``text``."""
 
+    traces: str | None = None
+    """URL that traces are sent to, by OTLP over HTTP; None makes none."""
+
     def __post_init__(self) -> None:
         """Check the values.
 

@@ -73,6 +73,7 @@ def submit_command(
     from pipeline.manifest import finite_object, serialised
     from pipeline.perform import open_analyses
     from pipeline.submit import Terms, submit
+    from workers.opentraces import open_traces
 
     with complaints():
         settings = site_configuration(config, ledger_url=ledger_url, models=models)
@@ -85,7 +86,13 @@ def submit_command(
         )
         analyses = open_analyses(analysis or [], settings)
         with Ledger.open(ledger_place(settings)) as ledger:
+            traces = open_traces(settings.monitoring.traces)
             found = submit(inputs, analyses, terms, ledger)
+        if traces:
+            for job in found.jobs:
+                if job.is_new:
+                    traces.submitted(job.job_id)
+            traces.close()
     if as_json:
         typer.echo(serialised(finite_object(found.to_json())).rstrip())
     else:
