@@ -10,20 +10,23 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
-.PHONY: help demo test check bench train constraints clean
+.PHONY: help demo test check bench failure soak train constraints clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    generate a study and raw data, analyse them, say where the results are"
+	@echo "make demo    generate a study, raw data and a video, analyse them, say where the results are"
 	@echo "make test    check style, types and layers, and run the tests"
 	@echo "make check   the same without the tests"
 	@echo "make bench   measure the pipeline's time and memory"
+	@echo "make failure kill workers, brokers and databases, 200 times over all transports"
+	@echo "make soak    run the service for half an hour and watch its memory"
 	@echo "make train   train the perfusion networks and write their bundle"
 
 demo: $(VENV)/.installed
 	$(BIN)/vesalius demo-study $(DEMO)/study
 	$(BIN)/vesalius demo-raw $(DEMO)/raw
-	$(BIN)/vesalius run $(DEMO)/study $(DEMO)/raw --output $(DEMO)/out --ledger $(DEMO)/ledger.db
+	$(BIN)/vesalius demo-video $(DEMO)/video
+	$(BIN)/vesalius run $(DEMO)/study $(DEMO)/raw $(DEMO)/video --output $(DEMO)/out --ledger $(DEMO)/ledger.db
 	@echo "Figures, NIfTI and DICOM objects: $(DEMO)/out"
 
 test: check
@@ -38,6 +41,15 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reconstruction
+	$(BIN)/python -m benchmarks.phases
+	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.service
+
+failure: $(VENV)/.installed-dev
+	FAILURE_TRIALS=50 FAILURE_LEDGERS=sqlite,postgresql FAILURE_BROKERS=valkey,rabbitmq \
+		$(BIN)/python -m pytest -s --timeout 3600 tests/failure
+
+soak: $(VENV)/.installed-dev
+	SOAK_SECONDS=1800 $(BIN)/python -m pytest -s --timeout 3600 tests/failure/test_soak.py
 
 train: $(VENV)/.installed-dev
 	$(BIN)/python -m models.perfusion.train locator --data $(TRAINING)

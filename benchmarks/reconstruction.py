@@ -21,7 +21,8 @@ from models.reconstruction.anatomy import draw_generated
 from models.reconstruction.data import simulate
 from models.reconstruction.profiles import draw_two_rings
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
-from pipeline.analyses.reconstruction.slices import raw_slice, reconstruct_slice
+from pipeline.analyses.reconstruction.rawslice import raw_slice
+from pipeline.analyses.reconstruction.slices import reconstruct_slice
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer.bundle import find_bundle, load_bundle
 from pipeline.mr.patterns import draw_pattern

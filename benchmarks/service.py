@@ -51,16 +51,12 @@ def main() -> None:
         root = Path(folder)
         models = write_tally_bundle(root / "models")
         lines = ["# Benchmarks of the service", "", *ledger_costs(root / "costs")]
-        broker = Valkey(root / "broker")
-        broker.start()
-        try:
+        with Valkey(root / "broker") as broker:
             lines += dispatching(service(root / "dispatch", broker.url, models), call.backlog)
             broker.empty()
             lines += throughputs(root, (broker.url, models), (call.jobs, call.steps))
             broker.empty()
             lines += stat_latency(service(root / "stat", broker.url, models), call.backlog)
-        finally:
-            broker.stop()
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "service.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

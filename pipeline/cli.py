@@ -5,30 +5,33 @@ all done, 1 some input failed, 2 unusable call, 130 interrupted. Standard output
 one JSON object with ``--json``; all else goes to standard error.
 """
 
+import json
 import logging
 import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pipeline import __version__
-from pipeline.config import Configuration, LedgerSettings, ModelSettings, read_configuration
-from pipeline.errors import PipelineError, UnusableCall
-from pipeline.spread import separated, spreading
-
-if TYPE_CHECKING:
-    from pipeline.routing.rules import Rules
-
-SOME_INPUT_FAILED, UNUSABLE_CALL = 1, 2
-"""Exit statuses."""
+from pipeline.errors import UnusableCall
+from pipeline.evaluatecommands import evaluate
+from pipeline.options import (
+    SOME_INPUT_FAILED,
+    ConfigOption,
+    JsonOption,
+    LedgerOption,
+    ModelsOption,
+    RulesOption,
+    complaints,
+    ledger_place,
+    site_configuration,
+    site_rules,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -36,39 +39,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Medical-imaging inference: DICOM in, analyses, DICOM out. Research use only.",
 )
-evaluate = typer.Typer(no_args_is_help=True, help="Judge an analysis on labelled series.")
 ledger = typer.Typer(no_args_is_help=True, help="Look after the ledger.")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(ledger, name="ledger")
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings of the site.")
-]
-LedgerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--ledger",
-        metavar="URL",
-        envvar="VESALIUS_LEDGER",
-        help="Ledger: path of a SQLite file, or URL. Default: the user's own.",
-    ),
-]
-ModelsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--models",
-        metavar="DIR",
-        envvar="VESALIUS_MODELS",
-        help="A bundle, or a folder with ANALYSIS/bundle. Default: the installed models.",
-    ),
-]
-RulesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--rules", metavar="FILE.toml", help="Routing rules. Default: as in the settings, or none."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and no text.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -176,7 +149,6 @@ def route_command(
         read = site_rules(rules, settings)
         if read is None:
             raise UnusableCall("no rules: give --rules, or set routing.rules")
-        read.check_analyses(analysis.name for analysis in analyses)
         found = preview(inputs, analyses, read)
     if as_json:
         typer.echo(serialised(found.to_json()).rstrip())
@@ -187,120 +159,73 @@ def route_command(
         raise typer.Exit(SOME_INPUT_FAILED)
 
 
-@evaluate.command("perfusion")
-def evaluate_perfusion_command(
+@app.command("stream")
+def stream_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Video file, camera (/dev/video0), URL (rtsp, udp, ...), or - for standard input.",
+        ),
+    ],
     *,
-    images: Annotated[
-        Path,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Play a file as fast as it goes, not at its own pace.")
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help="Save the state here, and go on from it."),
+    ] = None,
+    port: Annotated[
+        int | None,
         typer.Option(
-            "--images", metavar="DIR", exists=True, file_okay=False, help="4-D NIfTI series."
+            "--serve",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Serve /state and /events on the loopback interface; 0 takes any free port.",
         ),
-    ],
-    labels: Annotated[
-        Path,
-        typer.Option(
-            "--labels", metavar="DIR", exists=True, file_okay=False, help="NAME_label.nii.gz."
-        ),
-    ],
+    ] = None,
     config: ConfigOption = None,
-    as_json: JsonOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a second and no text.")
+    ] = False,
     models: ModelsOption = None,
 ) -> None:
-    """Compare the perfusion analysis with labels: how a site accepts a model.
+    """Follow an operation on video: present phase, confidence, what is expected next.
 
-    Exit status: 0 all judged, 1 some series could not be judged, 2 unusable call.
+    Exit status: 0 the source has ended, 2 unusable call.
     """
-    from pipeline.analyses.perfusion.networks import open_pool
-    from pipeline.console import Reporter, printable
-    from pipeline.evaluate import evaluate_perfusion
+    from contextlib import nullcontext
+
+    from pipeline.analyses.phases.networks import open_phases
+    from pipeline.analyses.phases.result import StepResult
     from pipeline.infer.bundle import find_bundle, load_bundle
-    from pipeline.manifest import finite_object, serialised
+    from pipeline.stream import StreamRequest, follow, second_line, second_values
+    from pipeline.streamserver import Broadcast, served
 
     with complaints():
         settings = site_configuration(config, models=models)
         search = [settings.models.path] if settings.models.path else []
-        pool = open_pool(load_bundle(find_bundle("perfusion", search)))
-        reporter = Reporter()
-        with reporter.shown():
-            found = evaluate_perfusion(images, labels, pool, settings.perfusion, reporter.counted)
-    if as_json:
-        typer.echo(serialised(finite_object(found.to_json())).rstrip())
-    else:
-        typer.echo("\n".join(printable(line) for line in found.table().splitlines()))
-    if found.not_judged:
-        raise typer.Exit(SOME_INPUT_FAILED)
+        bundle = load_bundle(find_bundle("phases", search))
+        networks = open_phases(bundle, settings.phases.procedure)
+        broadcast = Broadcast()
+        with nullcontext() if port is None else served(broadcast, port) as opened:
+            if opened is not None:
+                typer.echo(f"http://127.0.0.1:{opened}/state", err=True)
 
+            def told(result: StepResult) -> None:
+                values = second_values(result)
+                broadcast.tell(values)
+                typer.echo(json.dumps(values) if as_json else second_line(result, networks))
 
-@evaluate.command(
-    "reconstruction", cls=spreading("--kspace", "--patterns", "--accelerations", "--against")
-)
-def evaluate_reconstruction_command(
-    *,
-    kspace: Annotated[
-        list[Path],
-        typer.Option("--kspace", metavar="FILE...", exists=True, help="Raw data, any format."),
-    ],
-    patterns: Annotated[
-        list[str] | None,
-        typer.Option("--patterns", metavar="NAME...", help="Patterns. Default: all."),
-    ] = None,
-    accelerations: Annotated[
-        list[str] | None,
-        typer.Option("--accelerations", metavar="R...", help="Default: 2, 4, 6, 8."),
-    ] = None,
-    against: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--against",
-            metavar="METHOD...",
-            help="zero-filled, varnet, bart, bart-tv. Default: the first two.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path,
-        typer.Option("--output", metavar="DIR", help="For images of data without a truth."),
-    ] = Path("evaluation"),
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    models: ModelsOption = None,
-) -> None:
-    """Undersample fully sampled raw data and compare reconstructions with the truth.
-
-    Values of an option are separated by spaces or commas. Data that were measured undersampled have
-    no truth: their residual in k-space is printed, and the images are written side by side. Exit
-    status: 0 all judged, 1 some file could not be judged, 2 unusable call.
-    """
-    from pipeline.analyses.reconstruction.networks import open_networks
-    from pipeline.console import Reporter, printable
-    from pipeline.evaluatereconstruction import Task, evaluate_reconstruction
-    from pipeline.infer.bundle import find_bundle, load_bundle
-    from pipeline.manifest import finite_object, serialised
-
-    with complaints():
-        settings = site_configuration(config, models=models)
-        chosen: dict[str, object] = {
-            "patterns": separated(patterns or []),
-            "accelerations": tuple(_number(a) for a in separated(accelerations or [])),
-            "against": separated(against or []),
-        }
-        task = Task(
-            files=tuple(kspace),
-            output=output,
-            **{name: values for name, values in chosen.items() if values},  # type: ignore[arg-type]
-        )
-        search = [settings.models.path] if settings.models.path else []
-        bundle = load_bundle(find_bundle("reconstruction", search))
-        wanted = ("operator", *(["varnet"] if "varnet" in task.against else []))
-        networks = {method: open_networks(bundle, method) for method in wanted}
-        reporter = Reporter()
-        with reporter.shown():
-            found = evaluate_reconstruction(task, networks, reporter.counted)
-    if as_json:
-        typer.echo(serialised(finite_object(found.to_json())).rstrip())
-    else:
-        typer.echo("\n".join(printable(line) for line in found.table().splitlines()))
-    if found.not_judged:
-        raise typer.Exit(SOME_INPUT_FAILED)
+            request = StreamRequest(source=source, state=state, at_own_pace=not fast)
+            latency = follow(request, networks, told)
+    typer.echo(
+        f"{latency.n_pictures} pictures, latency p50 {latency.p50_ms:.1f} ms, "
+        f"p99 {latency.p99_ms:.1f} ms",
+        err=True,
+    )
 
 
 @app.command("demo-study")
@@ -332,6 +257,20 @@ def demo_raw_command(
     typer.echo(f"{path.name} in {folder}")
 
 
+@app.command("demo-video")
+def demo_video_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
+    *,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, other videos.")] = 1,
+) -> None:
+    """Generate an operation on video, as MP4 and as a DICOM object."""
+    from pipeline.demovideo import write_video
+
+    with complaints():
+        paths = write_video(folder, seed)
+    typer.echo(f"{', '.join(path.name for path in paths)} in {folder}")
+
+
 @ledger.command("migrate")
 def migrate_command(*, config: ConfigOption = None, ledger_url: LedgerOption = None) -> None:
     """Bring the ledger's tables to this version. A SQLite ledger is whenever it is opened."""
@@ -350,59 +289,6 @@ def main() -> None:
     sys.excepthook = _show_no_values
     signal.signal(signal.SIGTERM, _interrupt)
     typer.main.get_command(app)(prog_name="vesalius")
-
-
-def site_configuration(
-    path: Path | None, *, ledger_url: str | None = None, models: Path | None = None
-) -> Configuration:
-    """Return the site's settings; what the call or the environment names goes before."""
-    settings = read_configuration(path)
-    if ledger_url:
-        settings = replace(settings, ledger=LedgerSettings(url=ledger_url))
-    if models:
-        settings = replace(settings, models=ModelSettings(path=models))
-    return settings
-
-
-def site_rules(path: Path | None, settings: Configuration) -> "Rules | None":
-    """Return the routing rules of a call, or of the site."""
-    from pipeline.routing.rules import read_rules
-
-    path = path or settings.routing.rules
-    return None if path is None else read_rules(path)
-
-
-def _number(text: str) -> float:
-    """Return a number of the command line.
-
-    Raises
-    ------
-    UnusableCall
-        If it is none.
-    """
-    try:
-        return float(text)
-    except ValueError:
-        raise UnusableCall(f"{text!r} is not a number") from None
-
-
-def ledger_place(settings: Configuration) -> str:
-    """Return where the ledger is: as set, or the user's own."""
-    from platformdirs import user_state_path
-
-    return settings.ledger.url or str(user_state_path("vesalius", appauthor=False) / "ledger.db")
-
-
-@contextmanager
-def complaints() -> Iterator[None]:
-    """End an unusable call with its reason."""
-    try:
-        yield
-    except PipelineError as problem:
-        from pipeline.console import printable
-
-        typer.echo(printable(f"vesalius: {problem}"), err=True)
-        raise typer.Exit(UNUSABLE_CALL) from None
 
 
 def _keep_others_quiet() -> None:

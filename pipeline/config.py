@@ -5,6 +5,7 @@ back to its default would go unnoticed. The environment is not read here; the co
 """
 
 import math
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TypeGuard, TypeVar, get_type_hints
 
 from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.errors import UnusableCall
 
@@ -158,6 +160,48 @@ class WorkerSettings:
             if getattr(self, name) < least:
                 raise UnusableCall(f"{name} is {getattr(self, name)}, needed is {least} or more")
 
+    @property
+    def threads_each(self) -> int:
+        """Cores that each process uses."""
+        return self.threads or max((os.cpu_count() or 1) // self.processes, 1)
+
+
+LOG_FORMS = ("json", "text")
+"""Forms of the log."""
+
+LAST_PORT = 65535
+"""Highest port of TCP."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MonitoringSettings:
+    """What whoever watches the service is told, and where."""
+
+    host: str = "127.0.0.1"
+    """Address that the endpoint listens on; every address but this one is open to others."""
+
+    port: int = 9464
+    """Its port; 0 takes a free one."""
+
+    log: str = "json"
+    """Form of the log: ``json``, an object a line, or ``text``."""
+
+    traces: str | None = None
+    """URL that traces are sent to, by OTLP over HTTP; None makes none."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If one is not possible.
+        """
+        if not 0 <= self.port <= LAST_PORT:
+            raise UnusableCall(f"port is {self.port}, possible is 0 to {LAST_PORT}")
+        if self.log not in LOG_FORMS:
+            raise UnusableCall(f"log is {self.log!r}, possible is {' or '.join(LOG_FORMS)}")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoutingSettings:
@@ -177,6 +221,9 @@ class Configuration:
     reconstruction: ReconstructionSettings = field(default_factory=ReconstructionSettings)
     """The reconstruction analysis."""
 
+    phases: PhasesSettings = field(default_factory=PhasesSettings)
+    """The analysis of surgical phases."""
+
     output: OutputSettings = field(default_factory=OutputSettings)
     """What is written."""
 
@@ -191,6 +238,9 @@ class Configuration:
 
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     """What a worker uses of its machine."""
+
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
+    """What whoever watches the service is told, and where."""
 
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     """Which series get which analyses."""

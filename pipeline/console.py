@@ -58,10 +58,12 @@ class Reporter:
         """Hear what will be done."""
         for job in plan.jobs:
             series = job.candidate
-            self.say(
-                f"{job.analysis.name} fits {series.label}: {series.n_beats} beats, "
-                f"{series.n_slices} slices of {series.rows} x {series.columns}"
-            )
+            size = f"{series.rows} x {series.columns}"
+            if series.n_slices:
+                size = f"{series.n_beats} beats, {series.n_slices} slices of {size}"
+            else:
+                size = ", ".join((size, *series.notes))
+            self.say(f"{job.analysis.name} fits {series.label}: {size}")
         self._some([f"refused {r.label}: {r.reason}" for r in plan.inventory.refusals])
         self._some(
             [

@@ -17,12 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks
-from pipeline.analyses.reconstruction.slices import (
-    RawSlice,
-    raw_slice,
-    reconstruct_slice,
-    residual,
-)
+from pipeline.analyses.reconstruction.rawslice import RawSlice, raw_slice, slice_of
+from pipeline.analyses.reconstruction.slices import reconstruct_slice, residual
 from pipeline.analyses.reconstruction.unroll import Reconstructed
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.encode.sidebyside import write_side_by_side
@@ -314,10 +310,7 @@ class _Judge:
 
     def _add_without_truth(self, path: Path, kspace: KSpace) -> None:
         """Report residuals, and write the images of the middle slice side by side."""
-        raws = [
-            raw_slice(samples, np.ascontiguousarray(mask), kspace.pixel_spacing_mm)
-            for samples, mask in zip(kspace.array[0], kspace.mask[0], strict=True)
-        ]
+        raws = [slice_of(kspace, 0, index) for index in range(kspace.n_slices)]
         figure = self._task.output / f"{path.stem}_side_by_side.png"
         shown: dict[str, NDArray[np.float32]] = {}
         for method in self._methods:

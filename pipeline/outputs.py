@@ -48,8 +48,9 @@ class OutputFolder:
         folder = cls(root=root)
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with folder.turn():
-                folder._sweep()
+            with locked_if_free(root / TURN) as free:
+                if free:
+                    folder._sweep()
         except OSError as problem:
             raise UnusableCall(f"{root}: cannot be written ({problem.strerror})") from problem
         return folder
@@ -64,10 +65,8 @@ class OutputFolder:
     def working(self) -> Iterator[Path]:
         """Make an empty folder to work in; remove what is left of it at the end."""
         with ExitStack() as held:
-            with self.turn():
-                place = Path(mkdtemp(prefix=WORKING, dir=self.root))
-                held.enter_context(locked(place / OWNER))
-            held.callback(self._remove, place)
+            place = self._owned(held)
+            held.callback(shutil.rmtree, place)
             files = place / "files"
             files.mkdir()
             yield files
@@ -95,15 +94,18 @@ class OutputFolder:
             The folder that holds the files.
         """
         target = self.root / name
-        with self.turn():
-            if not files.exists():
-                return target
-            if target.exists():
+        if not files.exists():
+            return target
+        try:
+            # Without waiting for anyone: a process that is stopped in its turn keeps it.
+            files.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            with self.turn():
                 _replace(files, target)
                 flush(target)
-            else:
-                files.rename(target)
-            _flush_one(self.root)
+        _flush_one(self.root)
         return target
 
     def write(self, name: str, content: bytes) -> None:
@@ -124,10 +126,16 @@ class OutputFolder:
                 if free:
                     shutil.rmtree(place)
 
-    def _remove(self, place: Path) -> None:
-        """Remove a working folder of our own."""
-        with self.turn():
-            shutil.rmtree(place)
+    def _owned(self, held: ExitStack) -> Path:
+        """Make a folder whose lock is held; again, if another process sweeps it before it is."""
+        while True:
+            place = Path(mkdtemp(prefix=WORKING, dir=self.root))
+            try:
+                held.enter_context(locked(place / OWNER))
+            except FileNotFoundError:
+                continue
+            if (place / OWNER).exists():
+                return place
 
 
 def what_is_wrong(folder: Path, artifacts: Sequence[Artifact]) -> str | None:

@@ -1,10 +1,13 @@
 """The records that travel between stages, in DICOM's own nouns."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pydicom.dataset import Dataset
 
+from pipeline.imaging.timedframe import TimedFrame
 from pipeline.imaging.volume import TimeSeries
 from pipeline.mr.kspace import KSpace
 
@@ -92,7 +95,104 @@ class RawSeries:
     """What a reader should know: averaged lines, lines left out, unknown places."""
 
 
-Series = InputSeries | RawSeries
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoInstance:
+    """One DICOM instance of a case on video."""
+
+    sop_class_uid: str
+    """SOP Class UID (0008,0016)."""
+
+    sop_instance_uid: str
+    """SOP Instance UID (0008,0018)."""
+
+    series_instance_uid: str
+    """Series Instance UID (0020,000E)."""
+
+    start_seconds: float
+    """Where it begins in the case [s]: a time within it counts from there."""
+
+    end_seconds: float | None
+    """Where it ends in the case, as its container says it [s]; None where it does not."""
+
+
+class PictureSource(Protocol):
+    """The pictures of a video at a fixed rate, decoded while they are iterated over."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be decoded, once all pictures were taken: times and names."""
+        ...
+
+    def __iter__(self) -> Iterator[TimedFrame]:
+        """Yield the pictures in order of time.
+
+        Raises
+        ------
+        UnreadableFile
+            If not one can be decoded.
+        """
+        ...
+
+
+class PicturesAtRate(Protocol):
+    """Decodes a video at a rate."""
+
+    def __call__(self, rate_hz: float, threads: int = 1) -> PictureSource:
+        """Return the pictures.
+
+        Parameters
+        ----------
+        rate_hz
+            Pictures for each second.
+        threads
+            Threads of the decoder.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VideoSeries:
+    """A case on video, checked: its pictures are decoded when they are asked for."""
+
+    label: str
+    """How messages name it: the Series Instance UID, or the file's or folder's name."""
+
+    study_instance_uid: str | None
+    """Study Instance UID (0020,000D); None where no DICOM object states one."""
+
+    series_instance_uids: tuple[str, ...]
+    """Series Instance UIDs (0020,000E); none for files that are no DICOM."""
+
+    rows: int
+    """Rows of a picture."""
+
+    columns: int
+    """Columns of a picture."""
+
+    duration_seconds: float | None
+    """Length of the case as its containers say it [s]; None where they do not."""
+
+    instances: tuple[VideoInstance, ...]
+    """Its DICOM instances in order of time; none for files that are no DICOM."""
+
+    header: Dataset | None
+    """The first instance without its pixel data, for patient, study and equipment; None for files
+    that are no DICOM. Never logged."""
+
+    input_digest: str
+    """SHA-256 over the digests of the input files, hexadecimal."""
+
+    pictures: PicturesAtRate = field(repr=False, compare=False)
+    """Returns the pictures at a rate."""
+
+    still: Callable[[float], TimedFrame | None] = field(repr=False, compare=False)
+    """Returns the picture that is shown at a time [s], sought and not decoded up to."""
+
+    notes: tuple[str, ...] = ()
+    """What a reader should know."""
+
+
+Series = InputSeries | RawSeries | VideoSeries
 """What a candidate is loaded as."""
 
 

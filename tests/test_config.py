@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.analyses.perfusion.settings import PerfusionSettings
-from pipeline.config import Configuration, OutputSettings, read_configuration
+from pipeline.config import (
+    Configuration,
+    OutputSettings,
+    ServiceSettings,
+    WorkerSettings,
+    read_configuration,
+)
 from pipeline.errors import UnusableCall
+from pipeline.routing.rules import read_rules
 
 DEFAULT = Path(__file__).parents[1] / "configs" / "default.toml"
 
@@ -26,11 +33,21 @@ def test_the_documented_file_names_every_setting() -> None:
     keys = {
         *PerfusionSettings.__slots__,
         *OutputSettings.__slots__,
+        *ServiceSettings.__slots__,
+        *WorkerSettings.__slots__,
         "path",
         "url",
+        "rules",
     }
     for key in keys:
         assert f"\n{key} = " in text or f"\n# {key} = " in text, key
+
+
+@pytest.mark.parametrize("name", ["embedded", "redis", "rabbitmq"])
+def test_the_profiles_are_read_with_their_rules(name: str) -> None:
+    found = read_configuration(DEFAULT.with_name(f"{name}.toml"))
+    assert found.routing.rules is not None
+    assert len(read_rules(found.routing.rules).rules) == 4
 
 
 def test_settings_are_read(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline import evaluatereconstruction
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
-from pipeline.analyses.reconstruction.slices import raw_slice, residual
+from pipeline.analyses.reconstruction.rawslice import raw_slice
+from pipeline.analyses.reconstruction.slices import residual
 from pipeline.errors import UnusableCall
 from pipeline.evaluatereconstruction import Task, evaluate_reconstruction
 from pipeline.infer.bundle import load_bundle

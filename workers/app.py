@@ -20,9 +20,6 @@ DELIVERIES = 20
 """Deliveries after which RabbitMQ drops a message; the ledger has quarantined its job long before,
 and calls again for one that waits."""
 
-HANDING_BACK_S = 3.0
-"""Time between handing back what a worker has not finished and ending its processes [s]."""
-
 MARGIN = 1.1
 """Share of a job's longest time after which the broker takes its worker for dead."""
 
@@ -54,8 +51,6 @@ def make_app(configuration: Configuration) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         # The job's own limit ends the model run; this one is for what nothing else can end.
         task_time_limit=hard_s,
-        worker_soft_shutdown_timeout=configuration.worker.stop_s + HANDING_BACK_S,
-        worker_enable_soft_shutdown_on_idle=False,
         worker_proc_alive_timeout=60.0,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from uuid import UUID
 
 from pipeline.errors import UnusableCall
+from pipeline.ledger.care import Care
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.listing import job_named
-from pipeline.ledger.queue import Queue
 from pipeline.ledger.states import JobState
 
 
-def changed(place: str, name: str, change: Callable[[Queue, UUID], JobState | None]) -> str:
+def changed(place: str, name: str, change: Callable[[Care, UUID], JobState | None]) -> str:
     """Change a job, and return its id and its state.
 
     Parameters
@@ -29,7 +29,7 @@ def changed(place: str, name: str, change: Callable[[Queue, UUID], JobState | No
     """
     with Ledger.open(place) as ledger:
         job = job_named(ledger, name)
-        state = change(Queue(ledger), job.job_id)
+        state = change(Care(ledger), job.job_id)
     if state is None:
         raise UnusableCall(f"job {job.job_id} was not submitted to the service: submit it")
     return f"{job.job_id}  {state.value}"

@@ -19,7 +19,6 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.listing import ledger_time
 from pipeline.perform import open_analyses
 from workers.app import make_app
-from workers.tasks import threads_each
 
 LEAST_FREE_MIB = 1024
 """Less free space than this for results is too little [MiB]."""
@@ -165,7 +164,7 @@ def _bundles(configuration: Configuration) -> Iterator[Finding]:
 
 def _cores(configuration: Configuration) -> Iterator[Finding]:
     """Look whether a worker would use more cores than there are."""
-    processes, each = configuration.worker.processes, threads_each(configuration)
+    processes, each = configuration.worker.processes, configuration.worker.threads_each
     cores = os.cpu_count() or 1
     told = f"{processes} processes of {each} threads on {cores} cores"
     if processes * each > cores:

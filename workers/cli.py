@@ -3,48 +3,43 @@
 What a command needs is imported when it runs, as in ``pipeline.cli``.
 """
 
-import logging
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli import (
+from pipeline.cli import app, main
+from pipeline.config import LANES
+from pipeline.errors import UnusableCall
+from pipeline.ledger.states import JobState
+from pipeline.options import (
     SOME_INPUT_FAILED,
     ConfigOption,
     JsonOption,
     LedgerOption,
     ModelsOption,
     RulesOption,
-    app,
     complaints,
     ledger_place,
-    main,
     site_configuration,
     site_rules,
 )
-from pipeline.config import LANES, Configuration
-from pipeline.errors import UnusableCall
-from pipeline.ledger.states import JobState
+from workers import upcli
+from workers.logs import set_up_logs
+from workers.options import BrokerOption, results_folder, served_by
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from pipeline.submit import Submitted
+
+__all__ = ["main", "upcli"]
 
 jobs = typer.Typer(help="List jobs, and look after one.")
 app.add_typer(jobs, name="jobs")
 
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="Id of the job, or its first digits.")
-]
-
-BrokerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--broker",
-        metavar="URL",
-        envvar="VESALIUS_BROKER",
-        help="Broker: redis:// or amqp://. Default: as in the settings.",
-    ),
 ]
 
 
@@ -88,40 +83,50 @@ def submit_command(
 
     Exit status: 0 all taken, 1 some input was refused, 2 unusable call.
     """
-    from pipeline.console import printable
     from pipeline.ledger.ledger import Ledger
     from pipeline.manifest import finite_object, serialised
     from pipeline.perform import open_analyses
     from pipeline.submit import Terms, submit
+    from workers.opentraces import open_traces
 
     with complaints():
         settings = site_configuration(config, ledger_url=ledger_url, models=models)
         terms = Terms(
-            output=_output(output, settings),
-            lane=None if lane is None else _lane(lane),
+            output=results_folder(output, settings),
+            lane=lane if lane is None else _lane(lane),
             priority=priority,
             rules=site_rules(rules, settings),
             attempts=settings.service.attempts,
             again=again,
         )
         analyses = open_analyses(analysis or [], settings)
-        if terms.rules is not None:
-            known = open_analyses([], settings) if analysis else analyses
-            terms.rules.check_analyses(each.name for each in known)
         with Ledger.open(ledger_place(settings)) as ledger:
+            traces = open_traces(settings.monitoring.traces)
             found = submit(inputs, analyses, terms, ledger)
+        if traces:
+            for job in found.jobs:
+                if job.is_new:
+                    traces.submitted(job.job_id)
+            traces.close()
     if as_json:
         typer.echo(serialised(finite_object(found.to_json())).rstrip())
     else:
-        for job in found.jobs:
-            known = "" if job.is_new else " (known before)"
-            typer.echo(f"{job.job_id}  {job.state.value}{known}")
-        for label in found.not_routed:
-            typer.echo(printable(f"left alone by the rules: {label}"), err=True)
-        for refusal in found.refusals:
-            typer.echo(printable(f"refused: {refusal.reason}"), err=True)
+        _tell(found)
     if found.refusals:
         raise typer.Exit(SOME_INPUT_FAILED)
+
+
+def _tell(found: "Submitted") -> None:
+    """Tell what became of a submission."""
+    from pipeline.console import printable
+
+    for job in found.jobs:
+        known = "" if job.is_new else " (known before)"
+        typer.echo(f"{job.job_id}  {job.state.value}{known}")
+    for label in found.not_routed:
+        typer.echo(printable(f"left alone by the rules: {label}"), err=True)
+    for refusal in found.refusals:
+        typer.echo(printable(f"refused: {refusal.reason}"), err=True)
 
 
 @app.command("worker")
@@ -143,16 +148,20 @@ def worker_command(
 
     SIGTERM or Ctrl-C: take no more jobs, finish what runs, hand back what takes too long.
     """
-    from workers.run import run_worker
-
     with complaints():
-        settings = _served(site_configuration(config, ledger_url=ledger_url, models=models), broker)
+        settings = served_by(
+            site_configuration(config, ledger_url=ledger_url, models=models), broker
+        )
         worker = settings.worker
         if lane:
             worker = replace(worker, lanes=tuple(lane))
         if processes:
             worker = replace(worker, processes=processes)
-        _log()
+        set_up_logs(settings.monitoring.log)
+        _limit_threads(worker.threads_each)
+        # Only now: numpy asks for its number of threads when it is imported.
+        from workers.run import run_worker
+
         status = run_worker(replace(settings, worker=worker), ledger_place(settings))
     raise typer.Exit(status)
 
@@ -165,73 +174,12 @@ def dispatch_command(
 
     One is needed; more than one may run.
     """
-    from workers.run import run_dispatcher
+    from workers.dispatcher import run_dispatcher
 
     with complaints():
-        settings = _served(site_configuration(config, ledger_url=ledger_url), broker)
-        _log()
+        settings = served_by(site_configuration(config, ledger_url=ledger_url), broker)
+        set_up_logs(settings.monitoring.log)
         run_dispatcher(settings, ledger_place(settings))
-
-
-@app.command("up")
-def up_command(
-    *,
-    home: Annotated[
-        Path | None,
-        typer.Option("--home", metavar="DIR", help="What is kept. Default: the user's own folder."),
-    ] = None,
-    port: Annotated[
-        int,
-        typer.Option(
-            "--port", min=0, max=65535, help="For /healthz, /readyz and /metrics, on this machine."
-        ),
-    ] = 8042,
-    config: ConfigOption = None,
-    models: ModelsOption = None,
-) -> None:
-    """Run the service on this machine until Ctrl-C: broker, dispatcher and worker.
-
-    Jobs come by ``vesalius submit --ledger DIR/ledger.db --output DIR/results``.
-    """
-    from platformdirs import user_state_path
-
-    from workers.up import Home, up
-
-    with complaints():
-        settings = site_configuration(config, models=models)
-        folder = home or user_state_path("vesalius", appauthor=False) / "service"
-        _log()
-        up(settings, Home(folder=folder.absolute()), config=config, port=port)
-
-
-@app.command("check")
-def check_command(
-    *,
-    broker: BrokerOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    ledger_url: LedgerOption = None,
-    models: ModelsOption = None,
-) -> None:
-    """Tell what is wrong with a deployment before it runs.
-
-    Exit status: 0 nothing is, 1 something is, 2 unusable call.
-    """
-    from pipeline.console import printable
-    from pipeline.manifest import serialised
-    from workers.check import check
-
-    with complaints():
-        settings = _served(site_configuration(config, ledger_url=ledger_url, models=models), broker)
-        found = check(settings, ledger_place(settings))
-    if as_json:
-        typer.echo(serialised({"findings": [finding.to_json() for finding in found]}).rstrip())
-    else:
-        for finding in found:
-            remedy = f" -> {finding.remedy}" if finding.remedy else ""
-            typer.echo(printable(f"{finding.level.value:5} {finding.what}: {finding.told}{remedy}"))
-    if any(finding.is_wrong for finding in found):
-        raise typer.Exit(SOME_INPUT_FAILED)
 
 
 @app.command("status")
@@ -301,7 +249,7 @@ def retry_command(
     with complaints():
         attempts = site_configuration(config).service.attempts
         place = _place(config, ledger_url)
-        typer.echo(changed(place, job, lambda queue, job_id: queue.retry(job_id, attempts)))
+        typer.echo(changed(place, job, lambda care, job_id: care.retry(job_id, attempts)))
 
 
 @jobs.command("cancel")
@@ -313,7 +261,7 @@ def cancel_command(
 
     with complaints():
         place = _place(config, ledger_url)
-        typer.echo(changed(place, job, lambda queue, job_id: queue.cancel(job_id)))
+        typer.echo(changed(place, job, lambda care, job_id: care.cancel(job_id)))
 
 
 @jobs.command("quarantine")
@@ -334,7 +282,7 @@ def quarantine_command(
             changed(
                 _place(config, ledger_url),
                 job,
-                lambda queue, job_id: queue.quarantine(job_id, reason),
+                lambda care, job_id: care.quarantine(job_id, reason),
             )
         )
 
@@ -355,7 +303,7 @@ def priority_command(
             changed(
                 _place(config, ledger_url),
                 job,
-                lambda queue, job_id: queue.prioritise(job_id, priority),
+                lambda care, job_id: care.prioritise(job_id, priority),
             )
         )
 
@@ -406,21 +354,6 @@ def _state(name: str | None) -> JobState | None:
         raise UnusableCall(f"no state {name!r}; known are {possible}") from None
 
 
-def _served(settings: Configuration, broker: str | None) -> Configuration:
-    """Return settings with the broker of the call."""
-    if broker is None:
-        return settings
-    return replace(settings, service=replace(settings.service, broker=broker))
-
-
-def _output(given: Path | None, settings: Configuration) -> Path:
-    """Return the folder for results."""
-    output = given or settings.service.output
-    if output is None:
-        raise UnusableCall("no folder for results: give --output, or set service.output")
-    return output
-
-
 def _lane(lane: str) -> str:
     """Return a lane of inference that exists."""
     if lane not in LANES:
@@ -428,12 +361,10 @@ def _lane(lane: str) -> str:
     return lane
 
 
-def _log() -> None:
-    """Have what a service does logged, its own lines only."""
-    handler = logging.StreamHandler()
-    handler.addFilter(lambda line: line.name.split(".")[0] in ("pipeline", "workers"))
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+def _limit_threads(number: int) -> None:
+    """Have the libraries for linear algebra use so many threads in each process."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(number)
 
 
 if __name__ == "__main__":

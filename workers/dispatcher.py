@@ -4,19 +4,21 @@ Any number of dispatchers may run: what one does twice, or two at once, changes 
 """
 
 import logging
+import signal
 import threading
 from time import monotonic
+from types import FrameType
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from pipeline.config import DELIVERY, LANES, ServiceSettings
+from pipeline.config import DELIVERY, LANES, Configuration, ServiceSettings
 from pipeline.errors import LedgerUnavailable
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.outbox import Call, Outbox
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_gone
-from workers.app import TASK, queue_name
+from workers.app import TASK, make_app, queue_name
 
 LOG = logging.getLogger(__name__)
 
@@ -88,6 +90,19 @@ class Dispatcher:
                 # After they were made: a call that is not recorded is made again.
                 self._outbox.made(tuple(made), self._settings.call_again_s)
         return len(calls)
+
+
+def run_dispatcher(configuration: Configuration, place: str) -> None:
+    """Dispatch until told to end by SIGTERM or SIGINT."""
+    ending = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ending.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    with Ledger.open(place) as ledger:
+        Dispatcher(make_app(configuration), ledger, configuration.service).run(ending)
 
 
 def _named(problem: Exception) -> str:

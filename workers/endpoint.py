@@ -1,134 +1,132 @@
-"""What the service answers to monitoring, on the loopback interface.
+"""The HTTP endpoint for whoever watches the service: ``/metrics``, ``/healthz``, ``/readyz``.
 
-``/healthz`` says that the process lives, ``/readyz`` whether the service can do jobs and else what
-is missing, ``/metrics`` its figures for Prometheus.
+It tells counts and states, and listens on this machine alone unless the settings say otherwise.
 """
 
-import json
+import logging
+import signal
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import FrameType
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from kombu.connection import Connection
+from kombu.exceptions import OperationalError
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable, UnusableCall
 from pipeline.ledger.ledger import Ledger
-from workers.metrics import LedgerCollector
-from workers.supervise import Child
+from pipeline.ledger.outbox import Outbox
+from workers.metrics import QueueCollector
 
-LOOPBACK = "127.0.0.1"
-"""The one address that is listened on: who asks from elsewhere comes through a proxy."""
+LOG = logging.getLogger(__name__)
+
+BROKER_WAIT_S = 2.0
+"""Time that a broker has to answer [s]."""
+
+TEXT = "text/plain; charset=utf-8"
 
 
-class Endpoint:
-    """What is asked.
+class Endpoint(ThreadingHTTPServer):
+    """The endpoint of a service."""
 
-    Parameters
-    ----------
-    place
-        Where the ledger is.
-    children
-        Processes that must run for the service to be ready.
-    """
+    daemon_threads = True
 
-    def __init__(self, *, place: str, children: Sequence[Child] = ()) -> None:
-        self._place, self._children = place, children
-
-    def missing(self) -> list[str]:
-        """Return what the service lacks to do jobs; nothing if it is ready."""
-        found = [f"{c.program.name} does not run" for c in self._children if not c.is_running]
+    def __init__(self, address: tuple[str, int], ledger: Ledger, broker: str) -> None:
+        self._ledger, self._broker = ledger, broker
+        self._registry = CollectorRegistry()
+        self._registry.register(QueueCollector(ledger))
+        self.pages: dict[str, Callable[[], tuple[int, str, bytes]]] = {
+            "/metrics": self._metrics,
+            "/healthz": lambda: (200, TEXT, b"ok\n"),
+            "/readyz": self._ready,
+        }
         try:
-            Ledger.open(self._place).close()
-        except (LedgerUnavailable, UnusableCall):
-            found.append("the ledger is away")
-        return found
+            super().__init__(address, Request)
+        except OSError as problem:
+            host, port = address
+            raise UnusableCall(f"{host}:{port}: cannot listen ({problem.strerror})") from problem
 
-    def metrics(self) -> bytes:
-        """Return the figures as Prometheus reads them.
+    def _metrics(self) -> tuple[int, str, bytes]:
+        """Return the metrics."""
+        return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
 
-        Raises
-        ------
-        LedgerUnavailable
-            If the ledger is away.
-        """
-        registry = CollectorRegistry()
-        with Ledger.open(self._place) as ledger:
-            registry.register(LedgerCollector(ledger))
-            return generate_latest(registry)
+    def _ready(self) -> tuple[int, str, bytes]:
+        """Return whether jobs can be taken and workers called, and what is away if not."""
+        away = [
+            name
+            for name, answers in (
+                ("ledger", self._ledger_answers),
+                ("broker", self._broker_answers),
+            )
+            if not answers()
+        ]
+        if away:
+            return 503, TEXT, f"away: {', '.join(away)}\n".encode()
+        return 200, TEXT, b"ready\n"
+
+    def _ledger_answers(self) -> bool:
+        """Tell whether the ledger answers."""
+        try:
+            Outbox(self._ledger).waiting()
+        except LedgerUnavailable:
+            return False
+        return True
+
+    def _broker_answers(self) -> bool:
+        """Tell whether the broker answers."""
+        try:
+            with Connection(self._broker, connect_timeout=BROKER_WAIT_S) as connection:
+                connection.ensure_connection(max_retries=1, timeout=BROKER_WAIT_S)
+                with connection.channel():
+                    return True
+        except (OperationalError, OSError):
+            return False
 
 
-@contextmanager
-def served(endpoint: Endpoint, port: int) -> Iterator[int]:
-    """Answer on a port of the loopback interface while the context lasts; 0 takes any free one.
+class Request(BaseHTTPRequestHandler):
+    """A request to the endpoint."""
 
-    Yields
-    ------
-        The port.
+    server: Endpoint
+    server_version = "vesalius"
+    sys_version = ""
+    timeout = 10
+
+    def do_GET(self) -> None:
+        """Answer."""
+        page = self.server.pages.get(self.path.partition("?")[0])
+        status, kind, content = page() if page else (404, TEXT, b"no such page\n")
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Log no request: they come every few seconds."""
+
+
+def run_endpoint(configuration: Configuration, place: str) -> None:
+    """Serve the endpoint until told to end by SIGTERM or SIGINT.
 
     Raises
     ------
     UnusableCall
-        If the port is taken.
+        If its port is taken.
     """
-    try:
-        server = _Server((LOOPBACK, port), _Handler)
-    except OSError as problem:
-        raise UnusableCall(f"port {port} of {LOOPBACK}: {problem.strerror}") from problem
-    server.endpoint = endpoint
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    settings = configuration.monitoring
+    with Ledger.open(place) as ledger:
+        endpoint = Endpoint((settings.host, settings.port), ledger, configuration.service.broker)
 
+        def end(_signal: int, _frame: FrameType | None) -> None:
+            # Its loop runs in this thread, and must not wait for itself.
+            threading.Thread(target=endpoint.shutdown, daemon=True).start()
 
-class _Server(ThreadingHTTPServer):
-    """Answers each request in a thread of its own."""
-
-    endpoint: Endpoint
-    daemon_threads = True
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers one request."""
-
-    server: _Server
-
-    def do_GET(self) -> None:
-        """Answer."""
-        if self.path == "/healthz":
-            self._answer(200, "application/json", b'{"alive": true}')
-        elif self.path == "/readyz":
-            missing = self.server.endpoint.missing()
-            body = json.dumps({"ready": not missing, "missing": missing}).encode()
-            self._answer(503 if missing else 200, "application/json", body)
-        elif self.path == "/metrics":
-            self._metrics()
-        else:
-            self.send_error(404)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-        """Say nothing: standard error is the service's log."""
-
-    def _metrics(self) -> None:
-        """Answer with the figures, or that the ledger is away."""
-        try:
-            self._answer(200, CONTENT_TYPE_LATEST, self.server.endpoint.metrics())
-        except LedgerUnavailable:
-            self._answer(503, "text/plain; charset=utf-8", b"the ledger is away\n")
-
-    def _answer(self, status: int, kind: str, body: bytes) -> None:
-        """Send an answer that nobody keeps."""
-        self.send_response(status)
-        for name, value in (
-            ("Content-Type", kind),
-            ("Cache-Control", "no-store"),
-            ("Content-Length", str(len(body))),
-        ):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        host, port = endpoint.server_address[:2]
+        LOG.info("metrics at http://%s:%s/metrics", host, port, extra={"action": "endpoint_open"})
+        with endpoint:
+            endpoint.serve_forever(poll_interval=0.2)

@@ -1,72 +1,123 @@
-"""The service's figures for Prometheus, read off the ledger when they are asked for.
+"""The figures of the ledger as Prometheus metrics: lanes, events, classes and stages as labels.
 
-Labels are lanes, analyses, stages and classes of failures: nothing in them can be of a patient.
+They are read from the ledger when they are asked for, so that they are the same whoever asks, and
+stay right when a process is started anew.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from threading import Lock
+from time import monotonic
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client.core import CounterMetricFamily as Counter
+from prometheus_client.core import GaugeMetricFamily as Gauge
+from prometheus_client.core import Metric
+from prometheus_client.core import SummaryMetricFamily as Summary
 from prometheus_client.registry import Collector
 
 from pipeline.config import DELIVERY, LANES
+from pipeline.errors import LedgerUnavailable
+from pipeline.ledger.events import Event
+from pipeline.ledger.figures import Figures, figures
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.listing import LaneStatus, status
-from pipeline.ledger.totals import Totals, totals
 
-FIGURES: tuple[tuple[str, str, Callable[[LaneStatus], float]], ...] = (
-    ("waiting", "Jobs that wait", lambda lane: lane.waiting),
-    ("oldest_seconds", "Time since the first waiting job waits", lambda lane: lane.oldest_s),
-    ("running", "Jobs that are claimed", lambda lane: lane.running),
+COUNTED = (
+    ("vesalius_jobs_submitted", "Jobs that were submitted, again or not.", Event.SUBMITTED),
+    ("vesalius_attempts", "Attempts that workers have begun.", Event.CLAIMED),
+    ("vesalius_jobs_done", "Attempts that ended with a result.", Event.DONE),
+    ("vesalius_jobs_quarantined", "Jobs that were set aside.", Event.QUARANTINED),
+    ("vesalius_jobs_cancelled", "Jobs that a person has ended.", Event.CANCELLED),
+    (
+        "vesalius_leases_expired",
+        "Attempts whose lease ran out or whose process was gone.",
+        Event.ABANDONED,
+    ),
+    ("vesalius_jobs_handed_back", "Attempts that a worker gave back.", Event.HANDED_BACK),
 )
-"""Name, meaning and value of each figure of a lane."""
+"""Counters, and the events that they count."""
 
 
-class LedgerCollector(Collector):
-    """Collects from a ledger."""
+REST = 10.0
+"""Figures are told again for so many times as long as it took to read them."""
+
+
+class QueueCollector(Collector):
+    """Collects the metrics of a ledger.
+
+    Reading counts what has happened to all jobs, so a large ledger is not read at every scrape.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._lock = Lock()
+        self._figures: Figures | None = None
+        self._good_until = 0.0
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all figures as they stand."""
-        yield from self._queue()
-        found = totals(self._ledger)
-        yield from _happened(found)
-        stages = SummaryMetricFamily(
-            "vesalius_stage_seconds",
-            "Time of each stage of the latest finished jobs",
-            labels=("analysis", "stage"),
-        )
-        for (analysis, stage), (count, seconds) in found.stage_seconds.items():
-            stages.add_metric((analysis, stage), count_value=count, sum_value=seconds)
-        yield stages
+        """Yield the metrics; only that the ledger is away, where it is."""
+        found = self._found()
+        yield Gauge("vesalius_ledger_up", "Whether the ledger answers.", value=float(bool(found)))
+        if found is not None:
+            yield from _standing(found)
+            yield from _counted(found)
+            yield _failures(found)
+            yield _stages(found)
 
-    def _queue(self) -> Iterator[Metric]:
-        """Yield how each lane stands."""
-        lanes = {lane.lane: lane for lane in status(self._ledger).lanes}
-        for name, told, value in FIGURES:
-            family = GaugeMetricFamily(f"vesalius_jobs_{name}", told, labels=("lane",))
-            for lane in (*LANES, DELIVERY):
-                family.add_metric((lane,), value(lanes[lane]) if lane in lanes else 0.0)
-            yield family
+    def _found(self) -> Figures | None:
+        """Return the figures; None if the ledger is away."""
+        with self._lock:
+            began = monotonic()
+            if self._figures is None or began >= self._good_until:
+                try:
+                    self._figures = figures(self._ledger)
+                except LedgerUnavailable:
+                    self._figures = None
+                self._good_until = monotonic() + REST * (monotonic() - began)
+            return self._figures
 
 
-def _happened(found: Totals) -> Iterator[Metric]:
-    """Yield counts of what happened."""
-    events = CounterMetricFamily(
-        "vesalius_job_events",
-        "What happened to jobs: claimed, done, failed, abandoned, quarantined and so on",
-        labels=("lane", "event"),
+def _standing(found: Figures) -> Iterator[Metric]:
+    """Yield how the lanes stand now; a lane without a job is told as 0."""
+    waiting = Gauge("vesalius_jobs_waiting", "Jobs that wait.", labels=["lane"])
+    oldest = Gauge(
+        "vesalius_oldest_waiting_seconds", "Time that the first of them waits.", labels=["lane"]
     )
-    for (lane, event), count in found.events.items():
-        events.add_metric((lane, event), count)
-    yield events
-    failures = GaugeMetricFamily(
-        "vesalius_jobs_failing",
-        "Jobs whose last attempt failed, by the class of the failure",
-        labels=("lane", "error"),
+    running = Gauge("vesalius_jobs_running", "Jobs that are claimed.", labels=["lane"])
+    by_lane = {status.lane: status for status in found.lanes}
+    for lane in (*LANES, DELIVERY):
+        status = by_lane.get(lane)
+        waiting.add_metric([lane], status.waiting if status else 0)
+        oldest.add_metric([lane], status.oldest_s if status else 0.0)
+        running.add_metric([lane], status.running if status else 0)
+    yield from (waiting, oldest, running)
+
+
+def _counted(found: Figures) -> Iterator[Metric]:
+    """Yield how often things have happened."""
+    for name, meaning, event in COUNTED:
+        counter = Counter(name, meaning, labels=["lane"])
+        for lane in (*LANES, DELIVERY):
+            counter.add_metric([lane], found.events.get((lane, event), 0))
+        yield counter
+
+
+def _failures(found: Figures) -> Metric:
+    """Return the attempts without a result, by class."""
+    counter = Counter(
+        "vesalius_failures", "Attempts without a result, by class.", labels=["lane", "reason"]
     )
-    for (lane, error), count in found.failures.items():
-        failures.add_metric((lane, error), count)
-    yield failures
+    for (lane, reason), count in sorted(found.failures.items()):
+        counter.add_metric([lane, reason], count)
+    return counter
+
+
+def _stages(found: Figures) -> Metric:
+    """Return how long the stages took."""
+    summary = Summary(
+        "vesalius_stage_seconds",
+        "Time of a stage, over the jobs that are done.",
+        labels=["lane", "analysis", "stage"],
+    )
+    for stage in found.stages:
+        labels = [stage.lane, stage.analysis, stage.stage]
+        summary.add_metric(labels, count_value=stage.count, sum_value=stage.total_s)
+    return summary

@@ -1,25 +1,33 @@
-"""Run a worker or a dispatcher until it is told to end."""
+"""Run a worker until it is told to end."""
 
 import logging
 import os
 import signal
 import threading
-from types import FrameType
 from typing import Any
 
-from celery.signals import setup_logging, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    worker_process_init,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable, UnusableCall
 from pipeline.infer.session import check_providers
+from pipeline.lease import LONGEST_BEAT_S
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_child
 from workers.app import is_rabbitmq, make_app, queue_name
-from workers.dispatcher import Dispatcher
-from workers.tasks import add_run, threads_each
+from workers.bound import end_with
+from workers.tasks import add_run
 
 LOG = logging.getLogger(__name__)
+
+FORCE_S = 4 * LONGEST_BEAT_S
+"""Time between handing back what a worker has not finished and ending its processes [s]."""
 
 
 def run_worker(configuration: Configuration, place: str) -> int:
@@ -39,9 +47,11 @@ def run_worker(configuration: Configuration, place: str) -> int:
     app = make_app(configuration)
     add_run(app, configuration, place)
     settings = configuration.worker
-    os.environ["REMAP_SIGTERM"] = "SIGQUIT"
     setup_logging.connect(_keep_logging)
-    worker_shutting_down.connect(lambda **_: _hand_back_in(settings.stop_s, place), weak=False)
+    # A job is not done on by a process that nobody can end any more.
+    parent = os.getpid()
+    worker_process_init.connect(lambda **_: end_with(parent), weak=False)
+    worker_shutting_down.connect(lambda **_: _end_in(settings.stop_s, place), weak=False)
     worker_shutdown.connect(lambda **_: _hand_back(place), weak=False)
     worker = app.Worker(
         hostname=f"vesalius-{os.getpid()}@%h",
@@ -57,26 +67,13 @@ def run_worker(configuration: Configuration, place: str) -> int:
     return int(worker.exitcode or 0)
 
 
-def run_dispatcher(configuration: Configuration, place: str) -> None:
-    """Dispatch until told to end by SIGTERM or SIGINT."""
-    ending = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    with Ledger.open(place) as ledger:
-        Dispatcher(make_app(configuration), ledger, configuration.service).run(ending)
-
-
 def _check(configuration: Configuration) -> None:
     """Refuse what a worker cannot do."""
     settings, cores = configuration.worker, os.cpu_count() or 1
-    used = settings.processes * threads_each(configuration)
+    used = settings.processes * settings.threads_each
     if used > cores:
         raise UnusableCall(
-            f"{settings.processes} processes of {threads_each(configuration)} threads need {used} "
+            f"{settings.processes} processes of {settings.threads_each} threads need {used} "
             f"cores, here are {cores}"
         )
     check_providers(settings.providers)
@@ -91,15 +88,16 @@ def _keep_logging(**_: Any) -> None:  # noqa: ANN401 - Celery's own signature
     """Leave logging as the command has set it: Celery sets it up only if nobody listens."""
 
 
-def _hand_back_in(stop_s: float, place: str) -> None:
+def _end_in(stop_s: float, place: str) -> None:
     """Hand back what the processes of this worker have not finished after its time to stop.
 
-    Before they are ended: the dispatcher would see them gone and take the attempt for one that
-    failed.
+    Their leases are lost then, which ends their model runs, and the worker ends by itself. What
+    nothing can end is ended by force.
     """
-    timer = threading.Timer(stop_s, _hand_back, [place])
-    timer.daemon = True
-    timer.start()
+    by_force = threading.Timer(stop_s + FORCE_S, os.kill, [os.getpid(), signal.SIGQUIT])
+    for timer in (threading.Timer(stop_s, _hand_back, [place]), by_force):
+        timer.daemon = True
+        timer.start()
 
 
 def _hand_back(place: str) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from celery import Celery
@@ -17,10 +18,15 @@ from pipeline.errors import LedgerUnavailable
 from pipeline.infer.session import Compute
 from pipeline.lease import Limits
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.states import JobState
 from pipeline.owner import this_process
 from pipeline.warm import OpenAnalyses
 from pipeline.work import Bench, work
 from workers.app import TASK
+from workers.opentraces import open_traces
+
+if TYPE_CHECKING:
+    from workers.traces import Traces
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +45,7 @@ class Station:
     def bench(self) -> Bench:
         """What it works with."""
         service, worker = self.configuration.service, self.configuration.worker
-        compute = Compute(threads=threads_each(self.configuration), providers=worker.providers)
+        compute = Compute(threads=worker.threads_each, providers=worker.providers)
         return Bench(
             ledger=Ledger.open(self.place),
             analyses=OpenAnalyses(self.configuration, compute, worker.memory_mib),
@@ -48,11 +54,19 @@ class Station:
             retry_s=service.retry_s,
         )
 
+    @cached_property
+    def traces(self) -> "Traces | None":
+        """Where the spans of its jobs go."""
+        return open_traces(self.configuration.monitoring.traces)
 
-def threads_each(configuration: Configuration) -> int:
-    """Return the cores that each process of a worker may use."""
-    worker = configuration.worker
-    return worker.threads or max((os.cpu_count() or 1) // worker.processes, 1)
+    def work(self, job_id: UUID) -> JobState | None:
+        """Do a job if it waits, and trace it if that is wanted."""
+        if self.traces is None:
+            return work(job_id, self.bench)
+        with self.traces.attempt(job_id) as told:
+            state = work(job_id, self.bench)
+            told["vesalius.state"] = state.value if state else "nothing to do"
+            return state
 
 
 def add_run(app: Celery, configuration: Configuration, place: str) -> None:
@@ -76,7 +90,7 @@ def add_run(app: Celery, configuration: Configuration, place: str) -> None:
             os.getpid(), Station(configuration=configuration, place=place)
         )
         try:
-            state = work(UUID(job_id), station.bench)
+            state = station.work(UUID(job_id))
         except LedgerUnavailable:
             LOG.warning(
                 "the ledger is away", extra={"action": "ledger_unavailable", "job_id": job_id}

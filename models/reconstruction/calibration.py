@@ -20,9 +20,10 @@ from scipy.stats import spearmanr
 from models.reconstruction.export import BUNDLE
 from pipeline.analyses.reconstruction.analysis import SIGNAL
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
+from pipeline.analyses.reconstruction.rawslice import raw_slice
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
-from pipeline.analyses.reconstruction.slices import raw_slice, reconstruct_slice
-from pipeline.analyses.reconstruction.uncertainty import deviation, estimated_noise, perturbed
+from pipeline.analyses.reconstruction.slices import reconstruct_slice
+from pipeline.analyses.reconstruction.uncertainty import deviation, perturbed
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer.bundle import load_bundle
 from pipeline.mr.coils import root_sum_of_squares
@@ -74,11 +75,10 @@ def judge(
     raw = raw_slice((kspace * mask).astype(np.complex64), mask)
     truth = root_sum_of_squares(ifft2c(kspace))
     image = np.abs(reconstruct_slice(raw, networks, Stopwatch()).image)
-    sigma = estimated_noise(raw)
     images = [
         np.abs(
             reconstruct_slice(
-                perturbed(raw, sigma, np.random.default_rng(draw)), networks, Stopwatch()
+                perturbed(raw, np.random.default_rng(draw)), networks, Stopwatch()
             ).image
         )
         for draw in range(draws)

@@ -20,8 +20,9 @@ from models.reconstruction.anatomy import (
 )
 from models.reconstruction.profiles import draw_bells, draw_loops, on_grid
 from pipeline.analyses.reconstruction.prepare import Prepared, prepare
+from pipeline.analyses.reconstruction.rawslice import raw_slice
 from pipeline.analyses.reconstruction.settings import ModelSettings
-from pipeline.mr.coils import calibration_region, root_sum_of_squares
+from pipeline.mr.coils import root_sum_of_squares
 from pipeline.mr.fourier import crop, fft2c, ifft2c
 from pipeline.mr.patterns import PATTERNS, draw_pattern
 
@@ -96,7 +97,7 @@ def simulate(
         coils = _drawn_coils((shape[0] * spacing_mm[0], shape[1] * spacing_mm[1]), rng)
     images = cut * on_grid(coils, shape)
     truth = root_sum_of_squares(images)
-    level = float(np.percentile(truth, 99)) * np.exp(rng.uniform(np.log(0.002), np.log(0.04)))
+    level = float(np.percentile(truth, 99)) * np.exp(rng.uniform(np.log(0.001), np.log(0.04)))
     noise = rng.standard_normal((*images.shape, 2), dtype=np.float32) @ np.array([1, 1j])
     kspace = fft2c(images) + (level / np.sqrt(2) * noise).astype(np.complex64)
     return Simulated(kspace=kspace.astype(np.complex64), truth=truth, spacing_mm=spacing_mm)
@@ -140,7 +141,7 @@ def undersample(
     """
     mask = draw_mask((simulated.truth.shape[0], simulated.truth.shape[1]), rng)
     kspace = (simulated.kspace * mask).astype(np.complex64)
-    prepared = prepare(kspace, mask, calibration_region(mask), simulated.spacing_mm, MODEL)
+    prepared = prepare(raw_slice(kspace, mask, simulated.spacing_mm), MODEL)
     return prepared, (simulated.truth / np.float32(prepared.scale)).astype(np.float32)
 
 

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from models.reconstruction.export import BUNDLE
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
-from pipeline.analyses.reconstruction.slices import raw_slice, reconstruct_slice
+from pipeline.analyses.reconstruction.rawslice import raw_slice
+from pipeline.analyses.reconstruction.slices import reconstruct_slice
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer.bundle import load_bundle
 from pipeline.mr.coils import root_sum_of_squares

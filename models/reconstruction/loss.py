@@ -1,4 +1,4 @@
-"""The loss: structural similarity, with the mean absolute error as its anchor.
+"""The loss: structural similarity, with the peak signal-to-noise ratio as its anchor.
 
 References
 ----------
@@ -14,13 +14,13 @@ from torch.nn import functional
 WINDOW = 7
 K1, K2 = 0.01, 0.03
 
-ABSOLUTE_SHARE = 1.0
-"""Weight of the mean absolute error over the data range: similarity alone is flat where an image is
-far off."""
+DECIBEL = 0.01
+"""Weight of one decibel of the mean squared error: similarity alone is flat where an image is far
+off, and hardly sees what is wrong with a nearly perfect one."""
 
 
 def reconstruction_loss(found: Tensor, truth: Tensor) -> Tensor:
-    """Return one minus the similarity, plus the absolute error over the truth's largest value.
+    """Return one minus the similarity, less the peak signal-to-noise ratio [dB] by its weight.
 
     Parameters
     ----------
@@ -28,8 +28,12 @@ def reconstruction_loss(found: Tensor, truth: Tensor) -> Tensor:
         Magnitudes. Shape ``(rows, columns)``.
     """
     reach = truth.max()
-    absolute = (found - truth).abs().mean() / reach
-    return 1 - ssim(found / reach, truth / reach) + ABSOLUTE_SHARE * absolute
+    error = ((found - truth) / reach).square().mean() + LEAST_ERROR
+    return 1 - ssim(found / reach, truth / reach) + DECIBEL * 10 * torch.log10(error)
+
+
+LEAST_ERROR = 1e-7
+"""Added to the mean squared error: 70 dB is as good as perfect."""
 
 
 def ssim(found: Tensor, truth: Tensor) -> Tensor:

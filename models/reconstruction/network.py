@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from models.reconstruction.disco import Operator
 from pipeline.analyses.reconstruction.prepare import Geometry, Prepared
+from pipeline.analyses.reconstruction.sensitivities import CoarseCoils
 from pipeline.analyses.reconstruction.settings import (
     FLOOR,
     ITERATIONS,
@@ -68,7 +69,7 @@ class Unrolled(nn.Module):
         self.sensitivity = Operator(kind, 3, 2, size.sensitivity_channels)
         self.kspace = Operator(kind, 2, 2, size.kspace_channels) if size.kspace_channels else None
         self.cascades = nn.ModuleList(
-            Operator(kind, 2, 2, size.channels) for _ in range(size.n_cascades)
+            Operator(kind, 3, 2, size.channels) for _ in range(size.n_cascades)
         )
         self.log_eta = nn.Parameter(torch.full((size.n_cascades,), math.log(FIRST_ETA)))
 
@@ -86,31 +87,35 @@ class Unrolled(nn.Module):
             sensitivities, shape ``(coils, rows, columns)``.
         """
         geometry = prepared.geometry
-        maps = self.sensitivities(torch.from_numpy(prepared.coarse_images), geometry)
+        maps = self.sensitivities(prepared.coarse, geometry)
         data = _Data(maps, torch.from_numpy(prepared.mask))
         adjoint = data.adjoint(torch.from_numpy(prepared.kspace))
         with torch.no_grad():
             # Where the cascades begin is no part of what is learned.
-            image = data.solved(adjoint, torch.zeros_like(adjoint), START_ETA, START_ITERATIONS)
+            soft = prepared.softness
+            nothing = torch.zeros_like(adjoint)
+            image = data.solved(adjoint, nothing, soft * START_ETA, START_ITERATIONS)
         if self.kspace is not None:
             image = self._filled(image, geometry)
         basis = torch.from_numpy(geometry.image_basis.copy())
-        for eta, cascade in zip(self.etas, self.cascades, strict=True):
-            change = _complex(_applied(cascade, _planes(image), basis, geometry))
-            prior = image - change
+        for learned, cascade in zip(self.etas, self.cascades, strict=True):
+            change = _applied(cascade, _planes(image, prepared.noise), basis, geometry)
+            prior = image - _complex(change)
+            eta = soft * learned
             image = data.solved(adjoint + eta * prior, prior, eta, ITERATIONS)
         return image, maps
 
-    def sensitivities(self, coarse_images: Tensor, geometry: Geometry) -> Tensor:
-        """Return coil sensitivities from the images of the calibration.
+    def sensitivities(self, coarse: CoarseCoils, geometry: Geometry) -> Tensor:
+        """Return coil sensitivities from their estimate on the coarse grid.
 
         Their squares sum to one where there is signal.
         """
-        rss = magnitude(coarse_images)
-        planes = torch.view_as_real(coarse_images).permute(0, 3, 1, 2)
-        planes = torch.cat((planes, rss.expand(len(planes), 1, *rss.shape)), dim=1)
+        maps = torch.from_numpy(coarse.maps)
+        brightness = torch.from_numpy(coarse.brightness)
+        planes = torch.view_as_real(maps).permute(0, 3, 1, 2)
+        planes = torch.cat((planes, brightness.expand(len(maps), 1, *brightness.shape)), dim=1)
         basis = torch.from_numpy(geometry.coarse_basis.copy())
-        refined = coarse_images + _complex_batch(self.sensitivity(planes, basis))
+        refined = maps + _complex_batch(self.sensitivity(planes, basis))
         rows = torch.from_numpy(geometry.to_rows).to(refined.dtype)
         columns = torch.from_numpy(geometry.to_columns).to(refined.dtype)
         fine = rows @ refined @ columns.T
@@ -155,11 +160,6 @@ class _Data:
         return self.adjoint(fft2c(self._maps * image)) + eta * image
 
 
-def magnitude(images: Tensor) -> Tensor:
-    """Return the root sum of squares of coil images; its derivative is finite at zero."""
-    return torch.sqrt((images.real**2 + images.imag**2).sum(dim=0) + 1e-12)
-
-
 def _power(image: Tensor) -> Tensor:
     """Return the sum of squared magnitudes."""
     return (image.real**2 + image.imag**2).sum()
@@ -188,13 +188,17 @@ def _applied(operator: nn.Module, planes: Tensor, basis: Tensor, geometry: Geome
     """Apply an operator to planes that are padded to the size that it takes."""
     rows, columns = geometry.shape
     below, right = geometry.padded[0] - rows, geometry.padded[1] - columns
-    found: Tensor = operator(functional.pad(planes, (0, right, 0, below)), basis)
+    padded = functional.pad(planes[:, :2], (0, right, 0, below))
+    constant = planes[:, 2:, :1, :1].expand(-1, -1, *geometry.padded)
+    found: Tensor = operator(torch.cat((padded, constant), dim=1), basis)
     return found[:, :, :rows, :columns]
 
 
-def _planes(image: Tensor) -> Tensor:
-    """Return a complex image as real planes. Shape ``(1, 2, rows, columns)``."""
-    return torch.view_as_real(image).permute(2, 0, 1)[None]
+def _planes(image: Tensor, *constants: float) -> Tensor:
+    """Return a complex image as two real planes, and constant ones after them."""
+    planes = torch.view_as_real(image).permute(2, 0, 1)
+    constant = [torch.full_like(planes[:1], value) for value in constants]
+    return torch.cat((planes, *constant))[None]
 
 
 def _complex(planes: Tensor) -> Tensor:

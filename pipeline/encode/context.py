@@ -25,6 +25,8 @@ SERIES_NUMBERS = {
     "reconstruction": 6,
     "reconstruction_enhanced": 7,
     "reconstruction_uncertainty": 8,
+    "phases_report": 9,
+    "phases_key_frames": 10,
 }
 """What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
 

@@ -17,7 +17,7 @@ from pipeline.encode.segmentation import segmentation_object, segmentation_role
 from pipeline.encode.sources import source_header, stand_ins
 from pipeline.imaging.nifti import write_volume
 from pipeline.quiet import quietly
-from pipeline.study import Artifact, InputSeries
+from pipeline.study import Artifact, InputSeries, VideoSeries
 
 FIGURES = "figures"
 """Name of the folder that figures go to."""
@@ -61,7 +61,7 @@ def encode_perfusion(
     return tuple(written)
 
 
-def encoding_notes(series: InputSeries) -> tuple[str, ...]:
+def encoding_notes(series: InputSeries | VideoSeries) -> tuple[str, ...]:
     """Return what a reader should know of the objects of a series."""
     if series.header is None or stated_moment(series.header) is not None:
         return ()

@@ -1,8 +1,9 @@
 """Read the header of each file and put it on the pile that it belongs to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from pydicom.uid import MediaStorageDirectoryStorage
 
@@ -19,6 +20,15 @@ from pipeline.ingest.limits import Limits
 from pipeline.ingest.raw.candidates import raw_candidates
 from pipeline.ingest.raw.files import belongs_to_raw, check_not_alone, raw_format
 from pipeline.ingest.raw.reference import Reference
+from pipeline.ingest.video.candidates import (
+    VIDEO_CLASSES,
+    DicomVideo,
+    dicom_video,
+    file_candidate,
+    folder_candidate,
+    is_video_name,
+)
+from pipeline.ingest.video.folder import is_picture_name, timed
 from pipeline.quiet import quietly
 from pipeline.study import InputSeries
 
@@ -52,6 +62,15 @@ class Intake:
 
     raw: list[Candidate] = field(default_factory=list)
     """Raw data."""
+
+    videos: list[Candidate] = field(default_factory=list)
+    """Video files."""
+
+    dicom_videos: list[DicomVideo] = field(default_factory=list)
+    """DICOM instances that hold video."""
+
+    pictures: dict[Path, list[FoundFile]] = field(default_factory=dict)
+    """Pictures, by their folder."""
 
     refusals: list[Refusal] = field(default_factory=list)
     """Files that are not what they claim to be."""
@@ -103,6 +122,7 @@ def take_in(
         except OSError as error:
             reason = f"{file.name}: cannot be read ({error.strerror})"
             intake.refusals.append(file_refusal(file.name, reason))
+    _take_folders(intake)
     if progress is not None:
         progress(len(collection.files), len(collection.files))
     return intake
@@ -126,10 +146,34 @@ def _take(file: FoundFile, limits: Limits, intake: Intake, reference: Reference 
         intake.raw += raw_candidates(file, kind, limits, reference)
     elif is_nifti_name(file.path):
         intake.nifti.append(_nifti_candidate(file, limits))
+    elif is_video_name(file.path):
+        intake.videos.append(file_candidate(file, limits))
+    elif is_picture_name(file.path):
+        intake.pictures.setdefault(file.path.parent, []).append(file)
     elif looks_like_dicom(file.path):
         _take_dicom(file, limits, intake)
     else:
         _take_other(file, intake)
+
+
+def _take_folders(intake: Intake) -> None:
+    """Take the pictures of each folder that have times as a video.
+
+    One alone is no video, and is ignored like those without a time.
+    """
+    for folder, files in intake.pictures.items():
+        names = tuple(file.name for file in files)
+        try:
+            pictures = timed(folder, [(file.path, file.name) for file in files])
+            if len(pictures) > 1:
+                intake.videos.append(folder_candidate(folder.name, pictures))
+            else:
+                pictures = []
+        except StudyRejected as error:
+            intake.refusals.append(replace(file_refusal(folder.name, str(error)), files=names))
+            continue
+        taken = {picture.name for picture in pictures}
+        intake.ignored += [name for name in names if name not in taken]
 
 
 def _take_other(file: FoundFile, intake: Intake) -> None:
@@ -149,6 +193,9 @@ def _take_dicom(file: FoundFile, limits: Limits, intake: Intake) -> None:
         intake.ignored.append(file.name)
         return
     instance = identify(dicom)
+    if instance.sop_class_uid in VIDEO_CLASSES:
+        intake.dicom_videos.append(dicom_video(dicom, instance))
+        return
     if instance.sop_class_uid not in MR_IMAGES:
         intake.others.append(instance)
         return

@@ -23,6 +23,7 @@ from pipeline.ingest.limits import Limits
 from pipeline.ingest.pixels import load_series
 from pipeline.ingest.raw.reference import Reference
 from pipeline.ingest.series import Assembly, assemble, join_slices
+from pipeline.ingest.video.candidates import DicomVideo, dicom_candidate
 from pipeline.study import InputSeries
 
 __all__ = ["Candidate", "Inventory", "Refusal", "take_inventory"]
@@ -35,7 +36,7 @@ class Inventory:
     """What the inputs hold."""
 
     candidates: tuple[Candidate, ...]
-    """Sound series: MR images first, then NIfTI files, raw data, then everything else."""
+    """Sound series: MR images, NIfTI files, raw data, video, then everything else."""
 
     refusals: tuple[Refusal, ...]
     """Files and series that cannot be processed, each with its reason."""
@@ -74,11 +75,20 @@ def take_inventory(
     assemblies, refusals = _assembled(intake, limits)
     others, other_refusals = _others(intake.others)
     candidates = [_candidate(assembly) for assembly in join_slices(assemblies, limits)]
+    videos, video_refusals = _videos(intake.dicom_videos)
     return Inventory(
-        candidates=(*candidates, *intake.nifti, *intake.raw, *others),
+        candidates=(
+            *candidates,
+            *intake.nifti,
+            *intake.raw,
+            *videos,
+            *intake.videos,
+            *others,
+        ),
         refusals=(
             *intake.refusals,
             *refusals,
+            *video_refusals,
             *other_refusals,
             *_without_images(inputs, collection, intake),
         ),
@@ -147,6 +157,19 @@ def _candidate(assembly: Assembly) -> Candidate:
         notes=assembly.notes,
         read=partial(load_series, assembly),
     )
+
+
+def _videos(videos: list[DicomVideo]) -> tuple[list[Candidate], list[Refusal]]:
+    """Return the series of DICOM video, each as one case."""
+    candidates, refusals = [], []
+    for series in grouped(videos, lambda v: v.instance.series_instance_uid):
+        own = [v.instance for v in series]
+        try:
+            kept, _ = one_of_each(own)
+            candidates.append(dicom_candidate([v for v in series if v.instance in kept]))
+        except StudyRejected as error:
+            refusals.append(_refusal(own, str(error)))
+    return candidates, refusals
 
 
 def _others(instances: list[Instance]) -> tuple[list[Candidate], list[Refusal]]:

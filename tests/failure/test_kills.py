@@ -21,7 +21,7 @@ from tests.support.tally import write_volumes
 
 pytestmark = pytest.mark.service
 
-TRIALS = int(os.environ.get("FAILURE_TRIALS", "10"))
+TRIALS = int(os.environ.get("FAILURE_TRIALS", "6"))
 """Kills of a test."""
 
 STEPS = 60_000

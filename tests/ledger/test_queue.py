@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
+from pipeline.ledger.care import Care
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.outbox import Outbox
@@ -49,7 +50,7 @@ class QueueLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ledger = Ledger.open(self.place)
-        self.queue = Queue(self.ledger)
+        self.queue, self.care = Queue(self.ledger), Care(self.ledger)
         self.request = job_request(f"{id(self)} {next(NAMES)}")
         self.job: UUID = self.request.identity.job_id
         self.state: JobState | None = None
@@ -165,7 +166,7 @@ class QueueLife(RuleBasedStateMachine):
 
     @rule()
     def cancel(self) -> None:
-        found = self.queue.cancel(self.job)
+        found = self.care.cancel(self.job)
         if self.state is JobState.WAITING:
             self.become(JobState.CANCELLED)
         elif self.state is JobState.RUNNING:
@@ -183,7 +184,7 @@ class QueueLife(RuleBasedStateMachine):
 
     @rule()
     def retry(self) -> None:
-        found = self.queue.retry(self.job, 2)
+        found = self.care.retry(self.job, 2)
         if self.state in ENDED and found is not None:
             self.become(JobState.WAITING)
             self.allowed = self.attempts + 2
@@ -191,14 +192,14 @@ class QueueLife(RuleBasedStateMachine):
 
     @rule()
     def quarantine(self) -> None:
-        found = self.queue.quarantine(self.job, "by hand")
+        found = self.care.quarantine(self.job, "by hand")
         if self.state in (JobState.WAITING, JobState.RUNNING):
             self.become(JobState.QUARANTINED)
         assert found is self.state
 
     @rule(priority=st.integers(-2, 2))
     def prioritise(self, priority: int) -> None:
-        assert self.queue.prioritise(self.job, priority) is self.state
+        assert self.care.prioritise(self.job, priority) is self.state
 
     @invariant()
     def agrees(self) -> None:
@@ -240,7 +241,7 @@ def test_calls_are_made_by_priority_and_only_so_many_at_a_time(ledger: Ledger) -
     assert outbox.due("routine", 4) == ()
     assert queue.claim(jobs[2], "worker", LONG_S) is not None
     assert [call.job_id for call in outbox.due("routine", 4)] == [jobs[4]]
-    queue.prioritise(jobs[0], 9)
+    Care(ledger).prioritise(jobs[0], 9)
     assert [call.job_id for call in outbox.due("routine", 4)] == [jobs[0]]
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InconsistentSeries
-from pipeline.mr.noise import noise_covariance, prewhiten
+from pipeline.mr.noise import estimated_noise, noise_covariance, prewhiten
+from pipeline.mr.patterns import draw_pattern
 from tests.mr.test_fourier import draw
+from tests.support.reconstruction import disc_kspace
 
 MIXING = np.array([[2, 0.5j, 0.1], [0.3, 1, 0.2j], [0, 0.4, 3]])
 
@@ -46,3 +48,22 @@ def test_noise_that_says_nothing_is_refused() -> None:
     twice[1] = 0
     with pytest.raises(InconsistentSeries, match="zero or a copy"):
         prewhiten(data, noise_covariance(twice), axis=0)
+
+
+@pytest.mark.parametrize("n_coils", [8, 15])
+@pytest.mark.parametrize("level", [0.0005, 0.01, 2e10])
+def test_noise_is_found_in_data_whose_source_did_not_measure_it(n_coils: int, level: float) -> None:
+    rng = np.random.default_rng(3)
+    scale = np.float32(max(1.0, 100 * level))
+    noise = rng.standard_normal((n_coils, 96, 96, 2), dtype=np.float32) @ np.array([1, 1j])
+    kspace = disc_kspace((96, 96), n_coils=n_coils) * scale + noise * np.float32(level / 2**0.5)
+    mask = draw_pattern("random", (96, 96), 4.0, 1).mask
+    # The disc has noise of its own.
+    true = np.hypot(level, 0.005 * 2**0.5 * scale)
+    found = estimated_noise((kspace * mask).astype(np.complex64), mask)
+    assert found == pytest.approx(true, rel=0.2)
+
+
+def test_silence_has_no_noise() -> None:
+    mask = np.ones((16, 16), dtype=np.bool_)
+    assert estimated_noise(np.zeros((4, 16, 16), dtype=np.complex64), mask) == 0.0

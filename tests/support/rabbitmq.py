@@ -31,6 +31,13 @@ class RabbitMQ:
         )
         (folder / "plugins").write_text("[].\n")
 
+    def __enter__(self) -> "RabbitMQ":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     @property
     def url(self) -> str:
         """URL of the broker."""

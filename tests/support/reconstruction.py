@@ -11,8 +11,8 @@ from models.reconstruction.data import MODEL
 from models.reconstruction.export import FOLDER, write_networks
 from models.reconstruction.network import Size, Unrolled
 from pipeline.analyses.reconstruction.prepare import Prepared, prepare
+from pipeline.analyses.reconstruction.rawslice import raw_slice
 from pipeline.infer.bundle import write_file_list
-from pipeline.mr.coils import calibration_region
 from pipeline.mr.fourier import fft2c
 from pipeline.mr.patterns import draw_pattern
 
@@ -102,4 +102,4 @@ def disc_prepared(
     """Return an undersampled disc, prepared."""
     mask = draw_pattern(pattern, shape, acceleration, 1).mask
     kspace = (disc_kspace(shape) * mask).astype(np.complex64)
-    return prepare(kspace, mask, calibration_region(mask), spacing_mm, MODEL)
+    return prepare(raw_slice(kspace, mask, spacing_mm), MODEL)

@@ -21,6 +21,13 @@ class Valkey:
             port=self.port, data_dir=str(folder), appendonly="yes", appendfsync="everysec"
         )
 
+    def __enter__(self) -> "Valkey":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     @property
     def url(self) -> str:
         """URL of the broker."""

@@ -1,182 +1,252 @@
-"""The service by one command: it does jobs, answers, stops cleanly, and leaves nothing behind."""
+"""The service on one machine, as processes: it starts, works, mends itself, and leaves nothing."""
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.service import ROOT, family, free_port, kill, wait_until
+from tests.support.service import ROOT, free_port, wait_until
 from tests.support.tally import SITE, write_tally_bundle, write_volumes
+
+PARTS = ("worker", "dispatch", "broker", "monitor")
 
 
 class Up:
-    """A service that was started by ``vesalius up``."""
+    """A service in a folder, and every process that it ever had."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, models: Path | None) -> None:
         self.folder, self.port = folder, free_port()
-        self.home = folder / "home"
-        self.models = write_tally_bundle(folder / "models")
-        self.log = folder / "up.log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*self._call(), "up", "--home", self.home, "--port", str(self.port)],
-                env=self._environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
-
-    def _call(self) -> list[str]:
-        return [sys.executable, "-m", "workers.cli"]
-
-    def _environment(self) -> dict[str, str]:
-        paths = os.pathsep.join((str(ROOT), str(SITE)))
-        return os.environ | {
-            "PYTHONPATH": paths,
-            "VESALIUS_MODELS": str(self.models),
-            "OMP_NUM_THREADS": "1",
-        }
-
-    def command(self, *words: str | Path) -> str:
-        """Call the command, and return what it prints."""
-        place = ("--ledger", self.home / "ledger.db")
-        found = subprocess.run(
-            [*self._call(), *map(str, (*words, *place))],
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            check=False,
+        self.config = folder / "site.toml"
+        self.config.write_text(
+            f'[service]\noutput = "{folder / "out"}"\nlease_s = 5.0\ncall_again_s = 2.0\n'
+            f"[worker]\nthreads = 1\nstop_s = 20.0\n[monitoring]\nport = {self.port}\n"
         )
-        assert found.returncode == 0, found.stderr
-        return found.stdout
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("VESALIUS_")}
+        self.environment = kept | {
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(SITE))),
+            "OMP_NUM_THREADS": "1",
+            "VESALIUS_LEDGER": str(folder / "state" / "ledger.db"),
+            **({"VESALIUS_MODELS": str(models)} if models else {}),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.members: set[psutil.Process] = set()
 
-    def ask(self, path: str) -> tuple[int, str]:
-        """Ask the endpoint; status 0 where nobody answers."""
+    @property
+    def log(self) -> Path:
+        return self.folder / "up.log"
+
+    def start(self, *words: str | Path) -> None:
+        """Start it, and wait until it is ready and its worker is there."""
+        with self.log.open("ab") as file:
+            self.process = subprocess.Popen(
+                self.command("up", *words), env=self.environment, stdout=file, stderr=file
+            )
+        wait_until(lambda: self.is_ready() and self.pool(), 90, self.told)
+
+    def command(self, *words: str | Path) -> list[str]:
+        said = [*map(str, words), "--config", str(self.config)]
+        return [sys.executable, "-m", "workers.cli", *said]
+
+    def call(self, *words: str | Path) -> str:
+        """Call a command beside the service, and return what it says."""
+        done = subprocess.run(
+            self.command(*words), env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def fetched(self, page: str) -> str:
+        url = f"http://127.0.0.1:{self.port}/{page}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.told()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as problem:
-            with problem:
-                return problem.code, problem.read().decode()
+            return self.fetched("readyz") == "ready\n"
         except OSError:
-            return 0, ""
+            return False
+
+    def look(self) -> set[psutil.Process]:
+        """Return the living processes of the service, and remember them."""
+        if self.process is None:
+            return set()
+        try:
+            found = set(psutil.Process(self.process.pid).children(recursive=True))
+        except psutil.NoSuchProcess:
+            return set()
+        self.members |= found
+        return {member for member in found if is_alive(member)}
+
+    def part(self, name: str) -> psutil.Process | None:
+        """Return the living process of a part: the last that the log names."""
+        self.look()
+        started = re.findall(rf"{name} has started as process (\d+)", self.log.read_text())
+        found = [member for member in self.members if started and member.pid == int(started[-1])]
+        return found[0] if found and is_alive(found[0]) else None
+
+    def pool(self) -> list[psutil.Process]:
+        """Return the processes that do jobs."""
+        worker = self.part("worker")
+        return worker.children() if worker else []
+
+    def states(self) -> dict[str, int]:
+        return dict(json.loads(self.call("status", "--json"))["states"])
+
+    def wait_for(self, states: dict[str, int], timeout_s: float) -> None:
+        wait_until(lambda: self.states() == states, timeout_s, self.told)
+
+    def left(self) -> list[psutil.Process]:
+        return [member for member in self.members if is_alive(member)]
 
     def told(self) -> str:
-        return self.log.read_text(errors="replace")[-3000:]
+        return self.log.read_text(errors="replace")[-6000:]
 
-    def wait_until_ready(self) -> None:
-        wait_until(lambda: self.ask("/readyz")[0] == 200, 60, self.told)
 
-    def do(self, n_jobs: int, first: int = 0) -> None:
-        """Submit jobs and wait until all that were submitted so far are done."""
-        inputs = self.folder / f"in{first}"
-        write_volumes(inputs, n_jobs, first=first)
-        self.command("submit", inputs, "--analysis", "tally", "--output", self.home / "results")
-        done = first + n_jobs
-        wait_until(lambda: self.done() == done, 90, self.told)
-
-    def done(self) -> int:
-        states = json.loads(self.command("status", "--json"))["states"]
-        return int(states.get("done", 0))
+def is_alive(member: psutil.Process) -> bool:
+    try:
+        return member.is_running() and member.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    service = Up(tmp_path)
-    try:
-        service.wait_until_ready()
-        yield service
-    finally:
-        members = [service.process.pid, *(child.pid for child in family(service.process))]
-        for member in members:
-            kill(member, signal.SIGKILL)
+def models(tmp_path: Path) -> Path:
+    return write_tally_bundle(tmp_path / "models")
+
+
+@pytest.fixture
+def up(tmp_path: Path, models: Path) -> Iterator[Up]:
+    service = Up(tmp_path, models)
+    yield service
+    ended(service)
+
+
+def ended(service: Up) -> None:
+    """End what a failed test has left."""
+    service.look()
+    for member in (*service.members, *([service.process] if service.process else [])):
+        try:
+            member.kill()
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            continue
+    if service.process:
         service.process.wait(30)
 
 
-def is_gone(process: psutil.Process) -> bool:
-    """Tell whether a process has ended."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+def test_a_study_is_submitted_done_and_all_ends_at_ctrl_c(tmp_path: Path) -> None:
+    up = Up(tmp_path, None)
+    try:
+        up.start()
+        subprocess.run(
+            [sys.executable, "-m", "workers.cli", "demo-study", str(tmp_path / "study")],
+            env=up.environment,
+            check=True,
+            capture_output=True,
+        )
+        up.call("submit", tmp_path / "study", "--analysis", "perfusion")
+        up.wait_for({"done": 1}, 240)
+        kinds = {path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()}
+        assert {".dcm", ".png"} <= kinds
+        assert 'vesalius_jobs_done_total{lane="routine"} 1.0' in up.fetched("metrics")
+        up.look()
+        assert up.process is not None
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(60) == 0, up.told()
+        wait_until(lambda: not up.left(), 5, up.told)
+        log = up.log.read_text()
+        assert "by force" not in log, log
+        # Celery says on the terminal itself that it ends.
+        for line in (line for line in log.splitlines() if not re.match("(worker: Warm.*)?$", line)):
+            assert json.loads(line)["level"] in ("info", "warning"), line
+        assert "demonstration" not in log.lower()
+    finally:
+        ended(up)
 
 
-def test_jobs_are_done_and_counted_and_ctrl_c_leaves_no_process(up: Up) -> None:
-    up.do(3)
-    assert up.ask("/healthz") == (200, '{"alive": true}')
-    assert up.ask("/else")[0] == 404
-    status, text = up.ask("/metrics")
-    assert status == 200
-    samples = {
-        (sample.name, *sorted(sample.labels.values())): sample.value
-        for family_ in text_string_to_metric_families(text)
-        for sample in family_.samples
-    }
-    assert samples["vesalius_job_events_total", "done", "routine"] == 3
-    assert samples["vesalius_jobs_waiting", "stat"] == 0
-    assert samples["vesalius_stage_seconds_count", "load", "tally"] == 3
-    # Nothing of an input is in a label: lanes, events, stages and analyses only.
-    assert "in0" not in text
-    members = family(up.process)
-    assert len(members) >= 3
-    up.process.send_signal(signal.SIGINT)
+def test_a_part_that_is_killed_is_started_again_and_jobs_go_on(up: Up, tmp_path: Path) -> None:
+    up.start()
+    for name in PARTS:
+        before = up.part(name)
+        assert before is not None, name
+        before.kill()
+        wait_until(lambda n=name, b=before: up.part(n) not in (None, b), 30, up.told)
+    up.call("submit", *write_volumes(tmp_path / "in", 3))
+    up.wait_for({"done": 3}, 90)
+    wait_until(up.is_ready, 60, up.told)
+    assert up.process is not None
+    up.look()
+    up.process.terminate()
     assert up.process.wait(60) == 0, up.told()
-    assert all(is_gone(member) for member in members)
-    assert len(list((up.home / "results").iterdir())) >= 3
+    wait_until(lambda: not up.left(), 5, up.told)
 
 
-def test_a_child_that_dies_is_started_again_and_work_goes_on(up: Up) -> None:
-    children = psutil.Process(up.process.pid).children()
-    lines = {child: " ".join((child.name(), *child.cmdline())) for child in children}
-    for word in ("dispatch", "cli worker", "valkey"):
-        found = [child for child, line in lines.items() if word in line]
-        assert len(found) == 1, lines
-        victim = found[0]
-        victim.kill()
-    wait_until(lambda: up.ask("/readyz")[0] == 503, 30, up.told)
-    up.wait_until_ready()
-    up.do(2)
-
-
-def test_no_process_outlives_a_supervisor_that_was_killed(up: Up) -> None:
-    if sys.platform != "linux":
-        pytest.skip("the kernel tells a child that its parent is gone on Linux only")
-    members = family(up.process)
-    assert members
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_service_that_is_killed_leaves_no_process_and_no_job_behind(
+    up: Up, tmp_path: Path
+) -> None:
+    up.start()
+    up.call("submit", *write_volumes(tmp_path / "in", 2, steps=3_000_000))
+    wait_until(lambda: "running" in up.states(), 60, up.told)
+    assert len(up.look()) >= len(PARTS) + 1
+    assert up.process is not None
     up.process.kill()
-    wait_until(lambda: all(is_gone(member) for member in members), 60, up.told)
+    up.process.wait(10)
+    wait_until(lambda: not up.left(), 5, up.told)
+    up.start()
+    up.wait_for({"done": 2}, 180)
 
 
-def test_a_second_service_in_the_same_folder_is_refused(up: Up) -> None:
-    second = subprocess.run(
-        [sys.executable, "-m", "workers.cli", "up", "--home", up.home, "--port", "0"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+def test_a_dropped_study_is_taken_when_it_has_stopped_changing(up: Up, tmp_path: Path) -> None:
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    up.start("--watch", folder, "--settle", "2")
+    [source] = write_volumes(tmp_path / "in", 1)
+    content = source.read_bytes()
+    study = folder / "one"
+    study.mkdir()
+    with (study / "a.nii").open("wb", buffering=0) as file:
+        for byte in content[:-8:40]:
+            file.write(bytes([byte]))
+        wait_until(lambda: True, 1)
+        assert up.states() == {}
+        file.seek(0)
+        file.write(content)
+    write_volumes(tmp_path / "in", 1, first=7)[0].replace(folder / "b.nii")
+    up.wait_for({"done": 2}, 90)
+    assert (study / "a.nii").read_bytes() == content
+
+
+def test_a_second_service_on_the_same_folder_is_refused(up: Up) -> None:
+    up.start()
+    done = subprocess.run(
+        up.command("up"), env=up.environment, capture_output=True, text=True, check=False
     )
-    assert second.returncode == 2
-    assert "a service runs there already" in second.stderr
+    assert done.returncode == 2
+    assert "another 'vesalius up' runs" in done.stderr
 
 
-def test_the_secret_of_the_broker_is_in_no_log_and_no_command_line(up: Up) -> None:
-    (line,) = (
-        line
-        for line in (up.home / "broker" / "valkey.conf").read_text().splitlines()
-        if line.startswith("requirepass")
-    )
-    secret = line.split()[1]
-    up.do(1)
-    time.sleep(1)
-    assert secret not in up.told()
-    words = [" ".join(child.cmdline()) for child in family(up.process)]
-    assert not any(secret in line for line in words)
-    mode = (up.home / "broker" / "valkey.conf").stat().st_mode
-    assert mode & 0o077 == 0
+def test_a_part_whose_call_is_unusable_ends_the_service(up: Up) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", up.port))
+        taken.listen()
+        done = subprocess.run(
+            up.command("up"),
+            env=up.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert done.returncode == 2
+    assert f"127.0.0.1:{up.port}: cannot listen" in done.stderr

@@ -7,16 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks
+from pipeline.analyses.reconstruction.rawslice import CalibrationSource, RawSlice, slice_of
 from pipeline.analyses.reconstruction.result import ReconstructionResult, SliceQuality
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
-from pipeline.analyses.reconstruction.slices import (
-    RawSlice,
-    raw_slice,
-    reconstruct_slice,
-    residual,
-    zero_filled,
-)
-from pipeline.analyses.reconstruction.uncertainty import deviation, estimated_noise, perturbed
+from pipeline.analyses.reconstruction.slices import reconstruct_slice, residual, zero_filled
+from pipeline.analyses.reconstruction.uncertainty import deviation, perturbed
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import NotApplicable
 from pipeline.mr.coils import SMALLEST_CALIBRATION
@@ -96,18 +91,14 @@ def reconstruct(
         found.append([])
         for index in range(kspace.n_slices):
             raw = _slice_of(kspace, frame, index, needs_centre=networks is not None)
-            found[-1].append(_one_image(raw, networks, settings, (kspace.noise_sigma, stopwatch)))
+            found[-1].append(_one_image(raw, networks, settings, stopwatch))
             progress((frame * kspace.n_slices + index + 1) / n_all)
     return _assembled(kspace, found, settings, stopwatch)
 
 
 def _slice_of(kspace: KSpace, frame: int, index: int, *, needs_centre: bool) -> RawSlice:
     """Return the samples of a slice of a frame."""
-    raw = raw_slice(
-        kspace.array[frame, index],
-        np.ascontiguousarray(kspace.mask[frame, index]),
-        kspace.pixel_spacing_mm,
-    )
+    raw = slice_of(kspace, frame, index)
     rows, columns = raw.calibration.shape
     if needs_centre and min(rows, columns) < SMALLEST_CALIBRATION:
         raise NotApplicable(
@@ -122,10 +113,9 @@ def _one_image(
     raw: RawSlice,
     networks: UnrolledNetworks | None,
     settings: ReconstructionSettings,
-    noise_and_time: tuple[float | None, Stopwatch],
+    stopwatch: Stopwatch,
 ) -> _Image:
     """Reconstruct one slice of one frame, with its uncertainty."""
-    noise_sigma, stopwatch = noise_and_time
     # Where all samples were measured there is nothing for a network to fill in.
     used = None if raw.mask.all() else networks
     hard = settings.hard_data_consistency
@@ -135,12 +125,11 @@ def _one_image(
     if settings.uncertainty_draws:
         draws = Stopwatch()
         with stopwatch.stage("uncertainty"):
-            sigma = estimated_noise(raw) if noise_sigma is None else noise_sigma
             spread = deviation(
                 [
                     np.abs(
                         reconstruct_slice(
-                            perturbed(raw, sigma, np.random.default_rng(draw)),
+                            perturbed(raw, np.random.default_rng(draw)),
                             used,
                             draws,
                             hard_data_consistency=hard,
@@ -247,9 +236,14 @@ def _notes(
         yield "the source gives no field of view: pixels are taken to be square"
     if kspace.mask.all() and settings.method != "zero-filled":
         yield "fully sampled: the images are the inverse Fourier transform, no network was used"
-    if kspace.noise_sigma is None and settings.uncertainty_draws:
-        yield "noise was not measured: the uncertainty's is estimated from the edge of k-space"
-    smallest = min(min(i.raw.calibration.shape) for frame in found for i in frame)
+    if kspace.noise_sigma is None:
+        yield "noise was not measured: it is estimated from the edge of k-space"
+    images = [image for frame in found for image in frame]
+    for source in (CalibrationSource.SCAN, CalibrationSource.TIME):
+        n = sum(image.raw.calibration_source is source for image in images)
+        if n:
+            yield f"coil sensitivities of {n} of {len(images)} images come from {source.value}"
+    smallest = min(min(image.raw.calibration.shape) for image in images)
     if smallest < FEW_CENTRE_LINES and not kspace.mask.all():
         yield (
             f"the fully sampled centre is only {smallest} samples wide: coil sensitivities are "

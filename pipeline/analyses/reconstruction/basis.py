@@ -36,13 +36,16 @@ N_ANGLES = 4
 N_BASIS = (N_RINGS - 1) * N_ANGLES + 1
 """Basis functions: nine."""
 
+REFERENCE_RADIUS = 2.0
+"""Radius of the disc, in pixels, at which the basis is orthonormal."""
+
 SUBPIXELS = 9
 """Points along each side of a pixel over which a basis function is averaged."""
 
 
 @lru_cache(maxsize=64)
 def disc_basis(radius_rows: float, radius_columns: float) -> NDArray[np.float32]:
-    """Return the basis on a grid.
+    """Return the basis on a grid: the hats in the combinations that ``_combinations`` gives.
 
     Parameters
     ----------
@@ -55,6 +58,14 @@ def disc_basis(radius_rows: float, radius_columns: float) -> NDArray[np.float32]
     -------
         Quadrature weight times basis function. Shape ``(9, rows, columns)``, both odd. Read-only.
     """
+    hats = _hats_on_grid(radius_rows, radius_columns)
+    basis: NDArray[np.float32] = np.tensordot(_combinations(), hats, axes=1).astype(np.float32)
+    basis.setflags(write=False)
+    return basis
+
+
+def _hats_on_grid(radius_rows: float, radius_columns: float) -> NDArray[np.float64]:
+    """Return quadrature weight times hat function. Shape ``(9, rows, columns)``."""
     half = (max(1, math.floor(radius_rows)), max(1, math.floor(radius_columns)))
     rows, columns = (_subpixels(h) for h in half)
     values = _hats(rows[:, None] / radius_rows, columns[None, :] / radius_columns)
@@ -63,11 +74,10 @@ def disc_basis(radius_rows: float, radius_columns: float) -> NDArray[np.float32]
     # A ring that is narrower than the distance between subpixels can be missed: it is the centre's.
     missed = pixels.sum(axis=(1, 2)) == 0
     pixels[missed, half[0], half[1]] = 1.0
-    basis: NDArray[np.float32] = (
+    scaled: NDArray[np.float64] = (
         _integrals()[:, None, None] * pixels / pixels.sum(axis=(1, 2), keepdims=True)
-    ).astype(np.float32)
-    basis.setflags(write=False)
-    return basis
+    )
+    return scaled
 
 
 def image_basis(
@@ -127,6 +137,18 @@ def _hats(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np
             apart = np.abs(np.angle(np.exp(1j * turned))) * N_ANGLES / (2 * math.pi)
             values.append(along * np.clip(1 - apart, 0, None))
     return np.stack(values)
+
+
+@lru_cache(maxsize=1)
+def _combinations() -> NDArray[np.float64]:
+    """Return the combinations of hats that are orthonormal where the disc is two pixels wide.
+
+    Neighbouring hats are nearly the same on a coarse grid, where a step of training would change
+    their sum and hardly their difference. The space of kernels is the hats' own.
+    """
+    hats = _hats_on_grid(REFERENCE_RADIUS, REFERENCE_RADIUS).reshape(N_BASIS, -1)
+    powers, vectors = np.linalg.eigh(hats @ hats.T)
+    return np.asarray(vectors / np.sqrt(powers) @ vectors.T)
 
 
 @lru_cache(maxsize=1)

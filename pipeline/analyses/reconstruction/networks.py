@@ -34,7 +34,7 @@ class UnrolledNetworks:
     """From weighted k-space to what is added to it; None for a model without."""
 
     cascades: tuple[Graph, ...]
-    """From an image to what each cascade takes from it."""
+    """From an image and its noise to what each cascade takes from it."""
 
     etas: tuple[float, ...]
     """How much each cascade holds on to its operator's image against the data."""
@@ -81,7 +81,7 @@ def open_networks(bundle: Bundle, method: str, compute: Compute = ANYTHING) -> U
         method=method,
         sensitivity=opened("sensitivity", 3),
         kspace=opened("kspace", 2) if has_kspace else None,
-        cascades=tuple(opened(f"cascade_{n + 1}", 2) for n in range(len(etas))),
+        cascades=tuple(opened(f"cascade_{n + 1}", 3) for n in range(len(etas))),
         etas=etas,
         follows_resolution=follows,
         model=model,

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.reconstruction.basis import image_basis, kspace_basis
+from pipeline.analyses.reconstruction.rawslice import RawSlice
+from pipeline.analyses.reconstruction.sensitivities import CoarseCoils, coarse_coils
 from pipeline.analyses.reconstruction.settings import ModelSettings
 from pipeline.errors import NotApplicable
-from pipeline.mr.coils import Calibration, root_sum_of_squares
-from pipeline.mr.fourier import centred, crop, ifft2c
 
 BLOCK = 16
 """Networks pool up to four times: their input's sides are multiples of this."""
@@ -22,16 +22,18 @@ BLOCK = 16
 SMALLEST_SIDE = 16
 """Smaller matrices are not images."""
 
-TAPER_POWER = 0.25
-"""Power of the Hann window over the calibration. A whole one halves the resolution of a centre that
-has few lines: on a real phantom it costs 2.5 dB against this."""
-
 FLAT_SAMPLES, SPECTRUM_POWER = 2.0, 1.5
 """The magnitude of k-space falls as ``(1 + frequency / 2) ** -1.5``, in samples of a square matrix:
 about so for all images of anatomy."""
 
 SCALE_PERCENTILE = 99.0
 """This percentile of the low-resolution image is one for the networks."""
+
+REFERENCE_NOISE = 0.02
+"""Noise, relative to the signal, at which data consistency is as soft as was learned."""
+
+SOFTNESS = (0.01, 4.0)
+"""It is never harder or softer than so many times that."""
 
 SQUARE_MM = (1.0, 1.0)
 """Pixel spacing where the source gives no field of view: square pixels."""
@@ -72,7 +74,7 @@ class Geometry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """One slice, scaled and with its coil images at low resolution."""
+    """One slice, scaled and with a first estimate of its coils."""
 
     kspace: NDArray[np.complex64]
     """Samples over ``scale``, zero where nothing was measured. Shape ``(coils, ky, kx)``."""
@@ -83,55 +85,58 @@ class Prepared:
     scale: float
     """What the samples were divided by."""
 
-    coarse_images: NDArray[np.complex64]
-    """Images of the calibration on the coarse grid, scaled. Shape ``(coils, rows, columns)``."""
+    noise: float
+    """Standard deviation of a sample's noise, scaled, real and imaginary part together."""
+
+    coarse: CoarseCoils
+    """The coils on the coarse grid; their brightness is scaled as the samples are."""
 
     geometry: Geometry
     """What depends on the grid only."""
 
+    @property
+    def softness(self) -> float:
+        """How much softer data consistency is than at ``REFERENCE_NOISE``: as the noise's power.
 
-def prepare(
-    kspace: NDArray[np.complex64],
-    mask: NDArray[np.bool_],
-    calibration: Calibration,
-    spacing_mm: tuple[float, float] | None,
-    model: ModelSettings,
-) -> Prepared:
+        What the data say is worth as much more than what a network says as there is less noise.
+        """
+        least, most = SOFTNESS
+        return min(most, max(least, (self.noise / REFERENCE_NOISE) ** 2))
+
+
+def prepare(raw: RawSlice, model: ModelSettings, threads: int = 1) -> Prepared:
     """Make one slice ready.
 
     Parameters
     ----------
-    kspace
-        Samples, zero where nothing was measured. Shape ``(coils, ky, kx)``.
-    mask
-        What was measured. Shape ``(ky, kx)``.
-    calibration
-        The fully sampled centre.
-    spacing_mm
-        Distance between rows and between columns of the image [mm]; None where it is not known.
+    raw
+        The slice.
     model
         What the networks were trained with.
+    threads
+        Threads that may work at once.
 
     Raises
     ------
     NotApplicable
         If the matrix is too small, or the calibration holds no signal.
     """
-    shape = (kspace.shape[1], kspace.shape[2])
+    shape = (raw.kspace.shape[1], raw.kspace.shape[2])
     if min(shape) < SMALLEST_SIDE:
         raise NotApplicable(f"a matrix of {shape}, networks need at least {SMALLEST_SIDE} a side")
-    geometry = geometry_of(shape, spacing_mm or SQUARE_MM, model)
-    images = coarse_coil_images(kspace, calibration, geometry.coarse)
-    level = float(np.percentile(root_sum_of_squares(images), SCALE_PERCENTILE))
+    geometry = geometry_of(shape, raw.spacing_mm or SQUARE_MM, model)
+    coils = coarse_coils(raw, geometry.coarse, threads)
+    level = float(np.percentile(coils.brightness, SCALE_PERCENTILE))
     if level == 0.0:
         raise NotApplicable("the centre of k-space holds no signal")
     # Raw values reach 1e13 on some systems: their squares leave single precision's safe range.
     inverse = np.float32(1 / level)
     return Prepared(
-        kspace=kspace * inverse,
-        mask=mask,
+        kspace=raw.kspace * inverse,
+        mask=raw.mask,
         scale=level,
-        coarse_images=images * inverse,
+        noise=raw.noise_sigma / level,
+        coarse=CoarseCoils(maps=coils.maps, brightness=coils.brightness * inverse),
         geometry=geometry,
     )
 
@@ -157,40 +162,6 @@ def geometry_of(
         to_rows=_interpolation(shape[0], coarse[0]),
         to_columns=_interpolation(shape[1], coarse[1]),
     )
-
-
-def coarse_coil_images(
-    kspace: NDArray[np.complex64], calibration: Calibration, coarse: tuple[int, int]
-) -> NDArray[np.complex64]:
-    """Return the images of the calibration on a coarse grid over the whole field of view.
-
-    The calibration is tapered, so that the images do not ring. Values are as large as on the grid
-    of the samples.
-
-    Parameters
-    ----------
-    kspace
-        Samples. Shape ``(coils, ky, kx)``.
-    calibration
-        The fully sampled centre.
-    coarse
-        Rows and columns of the coarse grid.
-
-    Returns
-    -------
-        Shape ``(coils, rows, columns)``.
-    """
-    window = np.zeros(kspace.shape[1:], dtype=np.float32)
-    kept = []
-    sides = zip((calibration.rows, calibration.columns), kspace.shape[1:], coarse, strict=True)
-    for region, n, size in sides:
-        middle = centred(n, size)
-        kept.append(slice(max(region.start, middle.start), min(region.stop, middle.stop)))
-    tapers = [np.hanning(k.stop - k.start + 2)[1:-1] ** TAPER_POWER for k in kept]
-    window[kept[0], kept[1]] = np.outer(*tapers)
-    factor = np.float32(np.sqrt(coarse[0] * coarse[1] / window.size))
-    tapered = np.multiply(crop(kspace, coarse), crop(window * factor, coarse))
-    return ifft2c(np.asarray(tapered, dtype=np.complex64))
 
 
 def _coarse_side(n: int, model: ModelSettings) -> int:

@@ -11,10 +11,10 @@ METHODS = ("operator", "varnet", "zero-filled")
 FLOOR = 1e-3
 """Root sum of squares at which a sensitivity is down to 0.7; signal is about one."""
 
-START_ETA, START_ITERATIONS = 0.03, 6
+START_ETA, START_ITERATIONS = 0.005, 10
 """Where the cascades begin: so much regularised, after so many steps of conjugate gradients."""
 
-ITERATIONS = 3
+ITERATIONS = 5
 """Steps of conjugate gradients that one soft data consistency takes."""
 
 TINY = 1e-12

@@ -1,51 +1,18 @@
 """One slice of one frame: from undersampled samples to an image, by the method a site chooses."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks
 from pipeline.analyses.reconstruction.prepare import prepare
+from pipeline.analyses.reconstruction.rawslice import RawSlice
 from pipeline.analyses.reconstruction.unroll import Reconstructed, unroll
 from pipeline.analyses.stopwatch import Stopwatch
-from pipeline.mr.coils import (
-    Calibration,
-    coil_sensitivities,
-    largest_centre,
-    root_sum_of_squares,
-)
+from pipeline.blas import one_thread
+from pipeline.mr.coils import coil_sensitivities, root_sum_of_squares
 from pipeline.mr.fourier import fft2c, ifft2c
 from pipeline.mr.quality import kspace_residual
 from pipeline.mr.sense import combined
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawSlice:
-    """The samples of one slice of one frame."""
-
-    kspace: NDArray[np.complex64]
-    """Samples, zero where nothing was measured. Shape ``(coils, ky, kx)``."""
-
-    mask: NDArray[np.bool_]
-    """What was measured. Shape ``(ky, kx)``."""
-
-    calibration: Calibration
-    """The fully sampled centre."""
-
-    spacing_mm: tuple[float, float] | None
-    """Distance between rows and between columns of the image [mm]; None where it is not known."""
-
-
-def raw_slice(
-    kspace: NDArray[np.complex64],
-    mask: NDArray[np.bool_],
-    spacing_mm: tuple[float, float] | None = None,
-) -> RawSlice:
-    """Return samples with their fully sampled centre, however small it is."""
-    return RawSlice(
-        kspace=kspace, mask=mask, calibration=largest_centre(mask), spacing_mm=spacing_mm
-    )
 
 
 def reconstruct_slice(
@@ -77,9 +44,10 @@ def reconstruct_slice(
     """
     if networks is None:
         return zero_filled(raw, stopwatch)
-    with stopwatch.stage("prepare"):
-        prepared = prepare(raw.kspace, raw.mask, raw.calibration, raw.spacing_mm, networks.model)
-    found = unroll(prepared, networks, stopwatch)
+    with one_thread():
+        with stopwatch.stage("prepare"):
+            prepared = prepare(raw, networks.model, networks.threads)
+        found = unroll(prepared, networks, stopwatch)
     if not hard_data_consistency:
         return found
     with stopwatch.stage("consistency"):
@@ -95,7 +63,7 @@ def zero_filled(raw: RawSlice, stopwatch: Stopwatch) -> Reconstructed:
     with stopwatch.stage("fft"):
         images = ifft2c(raw.kspace)
     with stopwatch.stage("consistency"):
-        maps = coil_sensitivities(raw.kspace, raw.calibration)
+        maps = coil_sensitivities(raw.calibration_kspace, raw.calibration)
         return Reconstructed(image=_with_phase(images, maps), sensitivities=maps)
 
 

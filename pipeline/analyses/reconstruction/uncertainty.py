@@ -7,10 +7,12 @@ the network's idea of anatomy and not to the data changes most. The pixel-wise s
 over a few perturbed reconstructions is the map.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.analyses.reconstruction.slices import RawSlice
+from pipeline.analyses.reconstruction.rawslice import CalibrationSource, RawSlice
 from pipeline.mr.coils import SMALLEST_CALIBRATION, Calibration
 
 LEFT_OUT = 0.1
@@ -19,46 +21,31 @@ LEFT_OUT = 0.1
 CENTRE_LEFT_OUT = 0.4
 """Largest share of the centre, along an axis, that a draw estimates no sensitivities from."""
 
-OUTER = 0.7
-"""Noise is estimated on measured samples beyond this share of the way to the edge of k-space."""
 
-MEDIAN_OF_RAYLEIGH = float(np.sqrt(np.log(2)))
-"""Median magnitude of complex noise over its standard deviation, of both parts together."""
-
-
-def perturbed(raw: RawSlice, sigma: float, rng: np.random.Generator) -> RawSlice:
+def perturbed(raw: RawSlice, rng: np.random.Generator) -> RawSlice:
     """Return a slice as another measurement might have given it.
 
     Parameters
     ----------
     raw
         The slice.
-    sigma
-        Standard deviation of the noise, real and imaginary part together.
     rng
         Source of chance.
     """
     mask = raw.mask & ~_left_out(raw, rng)
     noise = rng.standard_normal((*raw.kspace.shape, 2), dtype=np.float32)
-    noise *= np.float32(sigma / np.sqrt(2))
-    noisy = raw.kspace + noise.view(np.complex64)[..., 0]
+    noise *= np.float32(raw.noise_sigma / np.sqrt(2))
+    kspace = (raw.kspace + noise.view(np.complex64)[..., 0]) * mask
     centre = raw.calibration
     smaller = Calibration(rows=_shrunk(centre.rows, rng), columns=_shrunk(centre.columns, rng))
-    return RawSlice(kspace=noisy * mask, mask=mask, calibration=smaller, spacing_mm=raw.spacing_mm)
-
-
-def estimated_noise(raw: RawSlice) -> float:
-    """Return the deviation of noise in a slice whose source did not measure it.
-
-    It is taken from the median magnitude of the outermost measured samples: where there is signal
-    left, it is too large rather than too small.
-    """
-    rows, columns = raw.mask.shape
-    y = np.abs(np.arange(rows) - rows // 2) / (rows / 2)
-    x = np.abs(np.arange(columns) - columns // 2) / (columns / 2)
-    outer = raw.mask & (np.maximum(y[:, None], x[None, :]) > OUTER)
-    chosen = outer if outer.any() else raw.mask
-    return float(np.median(np.abs(raw.kspace[:, chosen]))) / MEDIAN_OF_RAYLEIGH
+    is_own = raw.calibration_source is CalibrationSource.OWN
+    return replace(
+        raw,
+        kspace=kspace,
+        mask=mask,
+        calibration=smaller,
+        calibration_kspace=kspace if is_own else raw.calibration_kspace,
+    )
 
 
 def deviation(images: list[NDArray[np.float32]]) -> NDArray[np.float32]:

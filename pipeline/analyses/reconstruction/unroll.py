@@ -4,10 +4,12 @@
 
 The steps, with sensitivities S, centred transform F, mask M, measured samples y, A = M F S::
 
-    S   = normalised(coarse + NO_S(coarse))              learned sensitivities
-    x   = argmin |A x - y|^2 + eta_0 |x|^2               where the cascades begin
+    S   = normalised(S0 + NO_S(S0, brightness))          learned on the coarse estimate S0
+    x   = argmin |A x - y|^2 + s eta_0 |x|^2             where the cascades begin
     x  <- F^-1 (c + NO_K(c)),  c = F x                   the operator in k-space; not in varnet
-    x  <- argmin |A x - y|^2 + eta |x - (x' - NO(x'))|^2     each cascade
+    x  <- argmin |A x - y|^2 + s eta |x - (x' - NO(x', noise))|^2     each cascade
+
+s grows with the power of the noise.
 
 Each argmin is a few steps of conjugate gradients: data consistency as soft as the learned eta says.
 
@@ -34,6 +36,7 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks
 from pipeline.analyses.reconstruction.prepare import Geometry, Prepared
+from pipeline.analyses.reconstruction.sensitivities import CoarseCoils
 from pipeline.analyses.reconstruction.settings import (
     FLOOR,
     ITERATIONS,
@@ -107,15 +110,17 @@ def unroll(prepared: Prepared, networks: UnrolledNetworks, stopwatch: Stopwatch)
         If a graph gives a value that is not finite.
     """
     operators = _Operators(prepared.geometry, networks, stopwatch)
-    maps = operators.sensitivities(prepared.coarse_images)
+    maps = operators.sensitivities(prepared.coarse)
     with ThreadPoolExecutor(networks.threads) as executor:
         data = Measurement(maps, prepared.mask, stopwatch, executor)
         adjoint = data.adjoint(prepared.kspace)
-        image = data.solved(adjoint, None, START_ETA, START_ITERATIONS)
+        soft = prepared.softness
+        image = data.solved(adjoint, None, soft * START_ETA, START_ITERATIONS)
         if networks.kspace is not None:
             image = operators.filled(networks.kspace, image)
-        for eta, cascade in zip(networks.etas, networks.cascades, strict=True):
-            prior = image - operators.change(cascade, image)
+        for learned, cascade in zip(networks.etas, networks.cascades, strict=True):
+            prior = image - operators.change(cascade, image, prepared.noise)
+            eta = soft * learned
             image = data.solved(adjoint + np.float32(eta) * prior, prior, eta, ITERATIONS)
     return Reconstructed(image=image * np.float32(prepared.scale), sensitivities=maps)
 
@@ -128,15 +133,15 @@ class _Operators:
     ) -> None:
         self._geometry, self._networks, self._stopwatch = geometry, networks, stopwatch
 
-    def sensitivities(self, coarse: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    def sensitivities(self, coarse: CoarseCoils) -> NDArray[np.complex64]:
         """Return coil sensitivities: their squares sum to one where there is signal."""
-        geometry = self._geometry
+        geometry, maps = self._geometry, coarse.maps
         with self._stopwatch.stage("consistency"):
-            rss = np.sqrt((coarse.real**2 + coarse.imag**2).sum(axis=0))
-            planes = np.stack((coarse.real, coarse.imag, np.broadcast_to(rss, coarse.shape)), 1)
+            brightness = np.broadcast_to(coarse.brightness, maps.shape)
+            planes = np.stack((maps.real, maps.imag, brightness), 1)
         change = self._run(self._networks.sensitivity, planes, geometry.coarse_basis)
         with self._stopwatch.stage("consistency"):
-            refined = coarse + (change[:, 0] + 1j * change[:, 1])
+            refined = maps + (change[:, 0] + 1j * change[:, 1])
             fine = geometry.to_rows @ refined @ geometry.to_columns.T
             power = np.einsum("cij,cij->ij", fine.real, fine.real)
             power += np.einsum("cij,cij->ij", fine.imag, fine.imag)
@@ -148,23 +153,33 @@ class _Operators:
         weight = self._geometry.kspace_weight
         with self._stopwatch.stage("fft"):
             kspace = fft2c(image)
-        change = self._applied(graph, kspace * weight, self._geometry.kspace_basis)
+        change = self._applied(graph, self._padded(kspace * weight), self._geometry.kspace_basis)
         with self._stopwatch.stage("fft"):
             return ifft2c(np.asarray(kspace + change / weight, dtype=np.complex64))
 
-    def change(self, graph: Graph, image: NDArray[np.complex64]) -> NDArray[np.complex64]:
-        """Return what a cascade's operator finds wrong with an image."""
-        return self._applied(graph, image, self._geometry.image_basis)
+    def change(
+        self, graph: Graph, image: NDArray[np.complex64], noise: float
+    ) -> NDArray[np.complex64]:
+        """Return what a cascade's operator finds wrong with an image of some noise."""
+        planes = self._padded(image, np.float32(noise))
+        return self._applied(graph, planes, self._geometry.image_basis)
+
+    def _padded(self, values: NDArray[np.complex64], *constants: np.float32) -> NDArray[np.float32]:
+        """Return real planes of the size that networks take, and constant ones after them."""
+        rows, columns = self._geometry.shape
+        planes = np.zeros((1, 2 + len(constants), *self._geometry.padded), dtype=np.float32)
+        planes[0, 0, :rows, :columns] = values.real
+        planes[0, 1, :rows, :columns] = values.imag
+        for index, constant in enumerate(constants):
+            planes[0, 2 + index] = constant
+        return planes
 
     def _applied(
-        self, graph: Graph, values: NDArray[np.complex64], basis: NDArray[np.float32]
+        self, graph: Graph, planes: NDArray[np.float32], basis: NDArray[np.float32]
     ) -> NDArray[np.complex64]:
-        """Apply a graph to values that are padded to the size that it takes."""
+        """Apply a graph to planes, and return the grid's part of its answer."""
         rows, columns = self._geometry.shape
-        padded = np.zeros((1, 2, *self._geometry.padded), dtype=np.float32)
-        padded[0, 0, :rows, :columns] = values.real
-        padded[0, 1, :rows, :columns] = values.imag
-        change = self._run(graph, padded, basis)[0, :, :rows, :columns]
+        change = self._run(graph, planes, basis)[0, :, :rows, :columns]
         return np.asarray(change[0] + 1j * change[1], dtype=np.complex64)
 
     def _run(

@@ -39,11 +39,28 @@ from pipeline.ingest.raw.mrdplace import (
     of_single_slices,
     place,
 )
-from pipeline.mr.kspace import KSpace, Readout
+from pipeline.mr.kspace import CalibrationScan, KSpace, Readout
 from pipeline.mr.noise import noise_covariance, prewhiten
 
 GROUP = "dataset"
 """Name of the group that an MRD file keeps everything in, unless its writer chose another."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """What was read of one part."""
+
+    gridded: Gridded
+    """Its lines."""
+
+    coils: Gridded | None
+    """Lines for the coil sensitivities only, as one frame."""
+
+    placed: Placed
+    """Where they lie in the patient."""
+
+    noise: Readouts
+    """The file's noise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +75,9 @@ class Selection:
 
     wanted: NDArray[np.bool_]
     """Which acquisitions are its lines. Shape ``(acquisitions,)``."""
+
+    calibration: NDArray[np.bool_]
+    """Which were measured for the coil sensitivities only. Shape ``(acquisitions,)``."""
 
     frames: dict[tuple[int, int], int]
     """Frame of each repetition and phase."""
@@ -143,11 +163,21 @@ def read_mrd(path: Path, name: str, part: str, limits: Limits) -> RawContent:
         if selection is None:
             raise InconsistentSeries(f"{name}: the file has changed since it was checked")
         readouts = acquisitions.samples(selection.wanted)
+        of_coils = acquisitions.samples(selection.calibration)
         noise = acquisitions.samples(flagged(heads, "ACQ_IS_NOISE_MEASUREMENT"))
-    lines = _lines(selection, heads, readouts)
-    gridded = put_on_grid(lines, _line_grid(selection, heads), name, limits)
-    placed = place(selection.encoding, _first_heads(selection, heads), name)
-    return _content(selection, (header, heads), (gridded, placed, noise), name)
+    grid = _line_grid(selection, heads)
+    gridded = put_on_grid(_lines(selection, heads, readouts), grid, name, limits)
+    coils = None
+    if of_coils.samples:
+        lines = [_of_first_frame(line) for line in _lines(selection, heads, of_coils)]
+        coils = put_on_grid(lines, replace(grid, n_frames=1), name, limits)
+    found = _Found(
+        gridded=gridded,
+        coils=coils,
+        placed=place(selection.encoding, _first_heads(selection, heads), name),
+        noise=noise,
+    )
+    return _content(selection, (header, heads), found, name)
 
 
 def _opened_headers(
@@ -209,14 +239,17 @@ def _selection(
     slices = np.unique(counters["slice"][wanted])
     frames, late = _complete_frames(sorted(pairs), counters, wanted, slices.size)
     notes = [f"{late.sum()} lines of an incomplete last frame left out"] if late.any() else []
-    if left_out.any():
-        notes.append(f"{np.count_nonzero(left_out)} separate calibration lines left out")
+    of_coils = left_out & np.isin(counters["slice"], slices)
+    if of_coils.any() and np.unique(counters["slice"][of_coils]).size < slices.size:
+        notes.append("separate calibration lines left out: not every slice has some")
+        of_coils = np.zeros_like(of_coils)
     if not counters["kspace_encode_step_2"][wanted].any():
         encoding = of_single_slices(encoding)
     return Selection(
         name=title,
         encoding=encoding,
         wanted=wanted & ~late,
+        calibration=of_coils,
         frames=frames,
         slices={int(s): i for i, s in enumerate(slices)},
         notes=tuple(notes),
@@ -278,7 +311,7 @@ def _lines(selection: Selection, heads: Heads, readouts: Readouts) -> list[Line]
     for index, samples in zip(readouts.indices, readouts.samples, strict=True):
         head, at = heads[index], heads[index]["idx"]
         where = (
-            selection.frames[int(at["repetition"]), int(at["phase"])],
+            selection.frames.get((int(at["repetition"]), int(at["phase"])), 0),
             selection.slices[int(at["slice"])],
             kz + int(at["kspace_encode_step_2"]),
             ky + int(at["kspace_encode_step_1"]),
@@ -287,6 +320,11 @@ def _lines(selection: Selection, heads: Heads, readouts: Readouts) -> list[Line]
         first = 0 if samples.shape[1] == columns else columns // 2 - _centre(head)
         lines.append(Line(place=where, first_sample=first, samples=samples, label=label))
     return lines
+
+
+def _of_first_frame(line: Line) -> Line:
+    """Return a line as one of the first frame: a calibration is measured once for all."""
+    return replace(line, place=(0, *line.place[1:]))
 
 
 def _or_middle(centre: int | None, n: int) -> int:
@@ -309,14 +347,18 @@ def _first_heads(selection: Selection, heads: Heads) -> list[np.void]:
 
 
 def _content(
-    selection: Selection,
-    source: tuple[MrdHeader, Heads],
-    found: tuple[Gridded, Placed, Readouts],
-    name: str,
+    selection: Selection, source: tuple[MrdHeader, Heads], found: _Found, name: str
 ) -> RawContent:
     """Put together what was read."""
-    (header, heads), (gridded, placed, noise) = source, found
-    array, sigma = _whitened(gridded, (noise, heads, selection.wanted), name)
+    (header, heads), placed = source, found.placed
+    covariance = _covariance(found.noise, heads, selection.wanted, name)
+    array = _whitened(found.gridded.array, covariance, name)
+    calibration = None
+    if found.coils is not None:
+        calibration = CalibrationScan(
+            array=_whitened(found.coils.array, covariance, name)[0, placed.order],
+            mask=found.coils.mask[0, placed.order],
+        )
     times, estimated = frame_times(
         heads[selection.wanted], selection.frames, selection.slices, header
     )
@@ -325,7 +367,7 @@ def _content(
     grid = image_grid(selection.encoding)
     kspace = KSpace(
         array=np.ascontiguousarray(array[:, placed.order]),
-        mask=gridded.mask[:, placed.order],
+        mask=found.gridded.mask[:, placed.order],
         image_shape=(grid.rows, grid.columns),
         readout=Readout.COLUMNS,
         affine=placed.affine,
@@ -333,21 +375,21 @@ def _content(
         times_s=times[:, placed.order],
         times_are_estimated=estimated,
         slice_thickness_mm=grid.thickness_mm,
-        noise_sigma=sigma,
+        noise_sigma=None if covariance is None else float(1 / np.sqrt(found.gridded.n_averages)),
+        calibration=calibration,
         frame_of_reference_uid=uid_text(header.texts.get("frameOfReferenceUID")),
     )
     stated, said = dicom_header(header.texts)
-    notes = (*selection.notes, *gridded.notes, *placed.notes, *said, *silent_coils(array))
+    notes = (*selection.notes, *found.gridded.notes, *placed.notes, *said, *silent_coils(array))
     return RawContent(kspace=kspace, header=stated, notes=notes)
 
 
-def _whitened(
-    gridded: Gridded, source: tuple[Readouts, Heads, NDArray[np.bool_]], name: str
-) -> tuple[NDArray[np.complex64], float | None]:
-    """Return samples with unit noise, where the file has noise acquisitions, and that noise."""
-    noise, heads, wanted = source
+def _covariance(
+    noise: Readouts, heads: Heads, wanted: NDArray[np.bool_], name: str
+) -> NDArray[np.complex128] | None:
+    """Return the noise covariance of the data; None where the file has no noise acquisitions."""
     if not noise.samples:
-        return gridded.array, None
+        return None
     if len({len(samples) for samples in noise.samples}) > 1:
         raise InconsistentSeries(f"{name}: noise acquisitions have different numbers of coils")
     together = np.concatenate(noise.samples, axis=1)
@@ -355,7 +397,18 @@ def _whitened(
     of_data = float(heads["sample_time_us"][wanted][0])
     ratio = dwell / of_data if dwell > 0 and of_data > 0 else 1.0
     try:
-        array = prewhiten(gridded.array, noise_covariance(together, ratio), axis=2)
+        return noise_covariance(together, ratio)
     except InconsistentSeries as error:
         raise InconsistentSeries(f"{name}: {error}") from error
-    return array, float(1 / np.sqrt(gridded.n_averages))
+
+
+def _whitened(
+    array: NDArray[np.complex64], covariance: NDArray[np.complex128] | None, name: str
+) -> NDArray[np.complex64]:
+    """Return samples with unit noise, where it is known. Shape ``(frames, slices, coils, ...)``."""
+    if covariance is None:
+        return array
+    try:
+        return prewhiten(array, covariance, axis=2)
+    except InconsistentSeries as error:
+        raise InconsistentSeries(f"{name}: {error}") from error

@@ -11,9 +11,9 @@ References
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from pipeline.ingest.limits import Limits
 from pipeline.ingest.raw.content import RawContent, RawPart, RawShape, silent_coils
 from pipeline.ingest.raw.lines import Line, LineGrid, put_on_grid
 from pipeline.ingest.raw.twixwalk import check_whole
-from pipeline.mr.kspace import KSpace, Readout, uncounted_times
+from pipeline.mr.kspace import CalibrationScan, KSpace, Readout, uncounted_times
 from pipeline.mr.noise import noise_covariance, prewhiten
 
 READ_ERRORS = (
@@ -72,6 +72,20 @@ class Block(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Blocks:
+    """The blocks of a measurement, by what they are for."""
+
+    images: list[Block]
+    """Lines of the images."""
+
+    coils: list[Block]
+    """Lines for the coil sensitivities only, of the slices that have images."""
+
+    noise: list[Block]
+    """Noise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
     """What the protocol says of the grid."""
 
@@ -99,12 +113,12 @@ def twix_parts(path: Path, name: str, limits: Limits) -> tuple[RawPart, ...]:
     UnreadableFile, InconsistentSeries, NotApplicable
         As ``read_twix``, as far as headers show it.
     """
-    protocol, images, _ = _opened(path, name, limits)
-    grid, _, _ = _grid(protocol, images)
+    protocol, blocks = _opened(path, name, limits)
+    grid, _, _ = _grid(protocol, blocks.images)
     shape = RawShape(
         n_frames=grid.n_frames,
         n_slices=grid.n_slices * grid.encoded[0],
-        n_coils=int(images[0].mdh.UsedChannels),
+        n_coils=int(blocks.images[0].mdh.UsedChannels),
         rows=protocol.kept_rows,
         columns=grid.columns,
     )
@@ -123,15 +137,19 @@ def read_twix(path: Path, name: str, limits: Limits) -> RawContent:
     NotApplicable
         If it is echo-planar, not Cartesian, has several echoes or sets, or undersamples partitions.
     """
-    protocol, images, noise = _opened(path, name, limits)
-    grid, frames, slices = _grid(protocol, images)
-    lines = [_line(m, i, (protocol, frames, slices), name) for i, m in enumerate(images)]
+    protocol, blocks = _opened(path, name, limits)
+    grid, frames, slices = _grid(protocol, blocks.images)
+    target = (protocol, frames, slices)
+    lines = [_line(m, i, target, name) for i, m in enumerate(blocks.images)]
     gridded = put_on_grid(lines, grid, name, limits)
-    array, sigma = gridded.array, None
-    if noise:
-        together = np.concatenate([_samples(m, name) for m in noise], axis=1)
-        array = prewhiten(array, noise_covariance(together), axis=2)
-        sigma = float(1 / np.sqrt(gridded.n_averages))
+    white = _whitening(blocks.noise, name)
+    calibration = None
+    if {m.mdh.Counter.Sli for m in blocks.coils} == set(slices):
+        lines = [_line(m, i, target, name) for i, m in enumerate(blocks.coils)]
+        once = [replace(line, place=(0, *line.place[1:])) for line in lines]
+        coils = put_on_grid(once, replace(grid, n_frames=1), name, limits)
+        calibration = CalibrationScan(array=white(coils.array)[0], mask=coils.mask[0])
+    array = white(gridded.array)
     return RawContent(
         kspace=KSpace(
             array=array,
@@ -142,15 +160,26 @@ def read_twix(path: Path, name: str, limits: Limits) -> RawContent:
             pixel_spacing_mm=protocol.spacing_mm,
             times_s=uncounted_times(array.shape[0], array.shape[1]),
             times_are_estimated=True,
-            noise_sigma=sigma,
+            noise_sigma=float(1 / np.sqrt(gridded.n_averages)) if blocks.noise else None,
+            calibration=calibration,
         ),
         header=None,
         notes=(NO_PLACE, *gridded.notes, *silent_coils(array)),
     )
 
 
-def _opened(path: Path, name: str, limits: Limits) -> tuple[Grid, list[Block], list[Block]]:
-    """Return the protocol, the imaging blocks and the noise blocks of the last measurement."""
+def _whitening(
+    noise: list[Block], name: str
+) -> Callable[[NDArray[np.complex64]], NDArray[np.complex64]]:
+    """Return what gives samples unit noise, where the file has noise blocks."""
+    if not noise:
+        return lambda array: array
+    covariance = noise_covariance(np.concatenate([_samples(m, name) for m in noise], axis=1))
+    return lambda array: prewhiten(array, covariance, axis=2)
+
+
+def _opened(path: Path, name: str, limits: Limits) -> tuple[Grid, Blocks]:
+    """Return the protocol and the blocks of the last measurement."""
     check_whole(path, name, limits)
     # Imported where there is a file for it: it brings pyplot, which takes longer than all else.
     import twixtools
@@ -182,7 +211,15 @@ def _opened(path: Path, name: str, limits: Limits) -> tuple[Grid, list[Block], l
         n = len({getattr(m.mdh.Counter, of_block) for m in images})
         if n > 1:
             raise NotApplicable(f"{name}: {n} {what}; twix files of one are read")
-    return protocol, images, [m for m in blocks if m.is_flag_set("NOISEADJSCAN")]
+    return protocol, Blocks(
+        images=images,
+        coils=[
+            m
+            for m in blocks
+            if m.is_flag_set("PATREFSCAN") and not m.is_flag_set("PATREFANDIMASCAN")
+        ],
+        noise=[m for m in blocks if m.is_flag_set("NOISEADJSCAN")],
+    )
 
 
 def _protocol(yaps: Mapping[str, Mapping[str, object]], name: str) -> Grid:
@@ -239,7 +276,7 @@ def _line(
     whole = samples.shape[1] == protocol.columns
     return Line(
         place=(
-            frames[at.Rep, at.Phs],
+            frames.get((at.Rep, at.Phs), 0),
             slices[at.Sli],
             kz,
             protocol.rows // 2 + at.Lin - head.CenterLin,

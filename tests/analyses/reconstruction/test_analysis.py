@@ -1,5 +1,6 @@
 """From raw data to images: methods, geometry, uncertainty, residual, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +204,21 @@ def test_settings_that_are_not_possible_are_refused(
 ) -> None:
     with pytest.raises(UnusableCall, match=message):
         ReconstructionSettings(**values)  # type: ignore[arg-type]
+
+
+def test_a_dynamic_acquisition_without_a_centre_in_any_frame_is_reconstructed(
+    operator: UnrolledNetworks,
+) -> None:
+    shape = (64, 60)
+    masks = np.zeros((2, 1, *shape), dtype=np.bool_)
+    for frame in range(2):
+        masks[frame, 0, frame::2] = True
+    array = np.stack([disc_kspace(shape)[None]] * 2)
+    whole = raw_data(array, np.ones(shape, dtype=np.bool_))
+    raw = replace(whole, array=(array * masks[:, :, None]).astype(np.complex64), mask=masks)
+    truth = root_sum_of_squares(ifft2c(disc_kspace(shape)))
+    found = reconstruct(raw, operator, PLAIN)
+    for frame in range(2):
+        error = np.abs(np.abs(found.image[frame, 0]) - truth).mean() / truth.mean()
+        assert error < 0.2
+    assert "coil sensitivities of 2 of 2 images come from the mean over time" in found.notes

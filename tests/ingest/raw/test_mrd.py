@@ -467,3 +467,42 @@ def test_data_in_other_files_links_and_foreign_filters_are_refused(tmp_path: Pat
         )
     with pytest.raises(UnreadableFile, match="kspace has its values in other files"):
         read_raw(path, path.name, Limits())
+
+
+def _with_calibration_mode(mrd: Mrd, mode: str) -> Mrd:
+    """Return a file that states how its calibration lines were measured."""
+    stated = (
+        "</trajectory><parallelImaging><accelerationFactor><kspace_encoding_step_1>4"
+        "</kspace_encoding_step_1><kspace_encoding_step_2>1</kspace_encoding_step_2>"
+        f"</accelerationFactor><calibrationMode>{mode}</calibrationMode></parallelImaging>"
+    )
+    return mrd.but(xml=mrd._header().replace("</trajectory>", stated))
+
+
+def test_separate_calibration_lines_serve_the_coils_and_no_image(tmp_path: Path) -> None:
+    full = fft2c(coil_images(1, 2, 4, (32, 24)))
+    lines = tuple(sorted({*range(0, 32, 4), *range(11, 22)}))
+    # Two slices a line: acquisitions are numbered line by line.
+    of_coils = [n for n, line in enumerate(np.repeat(lines, 2)) if line % 4]
+
+    def brighter(one: ismrmrd.Acquisition, number: int) -> ismrmrd.Acquisition:
+        one.data[:] *= 3 if number in of_coils else 1
+        return one
+
+    mrd = Mrd(kspace=full, lines=lines, flags=dict.fromkeys(of_coils, 20), change=brighter)
+    kspace = read(_with_calibration_mode(mrd, "separate"), tmp_path).kspace
+    assert np.flatnonzero(kspace.mask[0, 1, :, 0]).tolist() == list(range(0, 32, 4))
+    assert kspace.calibration is not None
+    scan = kspace.calibration
+    assert scan.mask.shape == (2, 32, 24)
+    assert np.flatnonzero(scan.mask[1, :, 0]).tolist() == [n for n in range(11, 22) if n % 4]
+    np.testing.assert_allclose(scan.array[1, :, 13], 3 * full[0, 1, :, 13], atol=1e-3)
+
+
+def test_embedded_calibration_lines_are_lines_of_the_image(tmp_path: Path) -> None:
+    lines = tuple(sorted({*range(0, 32, 4), *range(11, 22)}))
+    flags = {n: 20 for n, line in enumerate(lines) if line % 4}
+    mrd = _with_calibration_mode(Mrd(lines=lines, flags=flags), "embedded")
+    kspace = read(mrd, tmp_path).kspace
+    assert np.flatnonzero(kspace.mask[0, 0, :, 0]).tolist() == list(lines)
+    assert kspace.calibration is None

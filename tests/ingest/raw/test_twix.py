@@ -83,6 +83,21 @@ def test_lines_come_back_where_they_were_measured(tmp_path: Path) -> None:
     assert np.flatnonzero(~kspace.mask[0, 0, :, 0]).tolist() == list(range(3, 20, 2))
 
 
+def test_reference_lines_serve_the_coils_and_no_image(tmp_path: Path) -> None:
+    samples = oversampled(coil_images()[0, 0])
+    samples[:, [n for n in range(32) if n % 4 and not 11 <= n < 22]] = 0
+    flags = {n: "PATREFSCAN" for n in range(11, 22) if n % 4}
+    kspace = read(write_twix(tmp_path / "meas.dat", samples, flags=flags))
+    assert np.flatnonzero(kspace.mask[0, 0, :, 0]).tolist() == list(range(0, 32, 4))
+    assert kspace.calibration is not None
+    lines = np.flatnonzero(kspace.calibration.mask[0, :, 0]).tolist()
+    assert lines == list(flags)
+    expected = fft2c(coil_images()[0, 0])
+    np.testing.assert_allclose(
+        kspace.calibration.array[0, :, lines], expected.swapaxes(0, 1)[lines], atol=1e-4
+    )
+
+
 def test_the_real_echo_planar_file_is_refused_with_its_reason() -> None:
     path = real_data("kspace", "twix_epi.dat")
     with pytest.raises(

@@ -1,0 +1,199 @@
+"""Time of a phase analysis: decoding, encoder, step; a case in real time; a live step under load.
+
+    python -m benchmarks.phases [--bundle DIR] [--video FILE] [--minutes N] [--hours N]
+
+Without ``--video`` a video of 480 x 854 at 25 pictures a second is generated: what moves in it is
+noise of several sizes under a drifting view, H.264 with B-frames, about 1 Mbit/s. A case of so many
+minutes is that video decoded again and again, each time for real. The long video is of small
+pictures: what it is for is the memory, which does not depend on their number.
+"""
+
+import multiprocessing
+import resource
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import av
+import numpy as np
+
+from pipeline.analyses.phases.analysis import analyse
+from pipeline.analyses.phases.networks import PhaseNetworks, encode, open_phases
+from pipeline.analyses.phases.picture import small_picture
+from pipeline.analyses.phases.settings import PhasesSettings
+from pipeline.analyses.phases.stepper import PhaseStepper
+from pipeline.imaging.timedframe import TimedFrame
+from pipeline.infer.bundle import find_bundle, load_bundle
+from pipeline.ingest.video.pictures import Pictures, VideoSource
+
+SHAPE = (480, 854)
+CLIP_S = 30
+RATE_HZ = 25
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageRates:
+    """Pictures a second of each stage, alone."""
+
+    decode: float
+    encode: float
+    step: float
+
+
+def write_clip(path: Path, seconds: int, shape: tuple[int, int], rate_hz: int) -> None:
+    """Write a video in which a textured field drifts under the view."""
+    rng = np.random.default_rng(1)
+    wide = (2 * shape[0], 2 * shape[1])
+    field = sum(
+        np.kron(rng.random((wide[0] // s + 1, wide[1] // s + 1)), np.ones((s, s)))[
+            : wide[0], : wide[1]
+        ]
+        for s in (4, 16, 64)
+    )
+    field = np.asarray(field / field.max())
+    with av.open(str(path), mode="w") as container:
+        stream = container.add_stream("libx264", rate=rate_hz)
+        stream.height, stream.width = shape
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"preset": "veryfast", "crf": "30"}
+        for index in range(seconds * rate_hz):
+            angle = 2 * np.pi * index / (20 * rate_hz)
+            row, column = (
+                int(shape[axis] * (0.5 + 0.45 * turn) / 1)
+                for axis, turn in ((0, np.sin(angle)), (1, np.cos(1.3 * angle)))
+            )
+            view = field[row : row + shape[0], column : column + shape[1]]
+            picture = (view[:, :, None] * np.array([200, 90, 70])).astype(np.uint8)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, rate_hz)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def pictures_of(path: Path, repeats: int, seconds: float) -> Pictures:
+    """Return the pictures of a video that is played several times over."""
+    sources = [
+        VideoSource(name=path.name, start_seconds=n * seconds, open=lambda: path.open("rb"))
+        for n in range(repeats)
+    ]
+    return Pictures(sources, 1.0, threads=2)
+
+
+def stage_rates(path: Path, networks: PhaseNetworks) -> tuple[StageRates, list[TimedFrame]]:
+    """Measure each stage alone; return the pictures too."""
+    began = perf_counter()
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        n_decoded = sum(1 for _ in container.decode(stream))
+    decode = n_decoded / (perf_counter() - began)
+    frames = list(pictures_of(path, 1, 0.0))
+    small = [small_picture(frame.rgb, networks.model.picture_side) for frame in frames]
+    encode(networks, small[0])
+    began = perf_counter()
+    for picture in small:
+        encode(networks, picture)
+    encoded = len(small) / (perf_counter() - began)
+    stepper = PhaseStepper(networks)
+    sights = [step.sight for frame in frames for step in stepper.push_kept(frame)]
+    stepper = PhaseStepper(networks)
+    began = perf_counter()
+    for sight in sights:
+        stepper.take(sight)
+    return StageRates(
+        decode=decode, encode=encoded, step=len(sights) / (perf_counter() - began)
+    ), frames
+
+
+def real_time_factor(path: Path, minutes: float, seconds: float, networks: PhaseNetworks) -> float:
+    """Return how many times faster than it was recorded a case is analysed."""
+    repeats = max(1, round(60 * minutes / seconds))
+    began = perf_counter()
+    analyse(pictures_of(path, repeats, seconds), networks, PhasesSettings())
+    return repeats * seconds / (perf_counter() - began)
+
+
+def live_latency(
+    frames: list[TimedFrame], networks: PhaseNetworks, rounds: int, load: int
+) -> tuple[float, float]:
+    """Return median and 99th percentile of a live step [ms], other processes at work beside it."""
+    burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(load)]
+    for burner in burners:
+        burner.start()
+    stepper, took = PhaseStepper(networks), []
+    for index, frame in enumerate(frames * rounds):
+        moved = TimedFrame(t_seconds=float(index), rgb=frame.rgb)
+        began = perf_counter()
+        stepper.push(moved)
+        took.append(perf_counter() - began)
+    for burner in burners:
+        burner.terminate()
+        burner.join()
+    p50, p99 = np.percentile(took, (50, 99))
+    return 1000 * float(p50), 1000 * float(p99)
+
+
+def _burn() -> None:
+    """Keep a core busy."""
+    while True:
+        sum(range(10_000))
+
+
+def peak_memory(hours: float, bundle: Path) -> Iterator[tuple[str, float]]:
+    """Yield the peak memory [MiB] of decoding and analysing a long and a short video."""
+    with TemporaryDirectory() as folder:
+        for name, seconds in (("one minute", 60), (f"{hours:g} hours", round(3600 * hours))):
+            path = Path(folder) / "long.mp4"
+            write_clip(path, seconds, (96, 160), 5)
+            call = [sys.executable, "-m", "benchmarks.phases", "--memory-of", str(path)]
+            call += ["--bundle", str(bundle)]
+            found = subprocess.run(call, capture_output=True, text=True, check=True)
+            yield name, float(found.stdout)
+
+
+def _analyse_alone(path: Path, networks: PhaseNetworks) -> None:
+    """Analyse a video, and print this process's peak memory [MiB]."""
+    analyse(pictures_of(path, 1, 0.0), networks, PhasesSettings())
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def main() -> None:
+    """Measure, and print a line for each figure."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--video", type=Path)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--memory-of", type=Path)
+    options = parser.parse_args()
+    place = options.bundle or find_bundle("phases", [])
+    networks = open_phases(load_bundle(place), "cholecystectomy")
+    if options.memory_of:
+        _analyse_alone(options.memory_of, networks)
+        return
+    with TemporaryDirectory() as folder:
+        path = options.video or Path(folder) / "clip.mp4"
+        if options.video is None:
+            write_clip(path, CLIP_S, SHAPE, RATE_HZ)
+        rates, frames = stage_rates(path, networks)
+        print(f"decode  {rates.decode:8.0f} pictures/s, {rates.decode / RATE_HZ:.0f}x real time")
+        print(f"encoder {rates.encode:8.1f} pictures/s")
+        print(f"step    {rates.step:8.0f} pictures/s")
+        seconds = float(len(frames))
+        factor = real_time_factor(path, options.minutes, seconds, networks)
+        print(f"case of {options.minutes:g} min at 1 picture/s: {factor:.0f}x real time")
+        for load in (0, 2):
+            p50, p99 = live_latency(frames, networks, 10, load)
+            print(f"live step, {load} busy processes beside it: p50 {p50:.1f}, p99 {p99:.1f} ms")
+    for name, peak in peak_memory(options.hours, place):
+        print(f"peak memory, {name} of video: {peak:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Surgical phases: the networks, their training, and the bundle."""

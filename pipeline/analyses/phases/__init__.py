@@ -1,0 +1,1 @@
+"""Surgical phases: the present recognised and what comes anticipated, from endoscopic video."""

@@ -1,0 +1,1 @@
+"""Video: files, DICOM video objects and folders of pictures, each as pictures with their times."""

@@ -1,0 +1,97 @@
+"""What the commands share: options, the site's settings, and how an unusable call ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.config import Configuration, LedgerSettings, ModelSettings, read_configuration
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.routing.rules import Rules
+
+SOME_INPUT_FAILED, UNUSABLE_CALL = 1, 2
+"""Exit statuses."""
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings of the site.")
+]
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="URL",
+        envvar="VESALIUS_LEDGER",
+        help="Ledger: path of a SQLite file, or URL. Default: the user's own.",
+    ),
+]
+ModelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        metavar="DIR",
+        envvar="VESALIUS_MODELS",
+        help="A bundle, or a folder with ANALYSIS/bundle. Default: the installed models.",
+    ),
+]
+RulesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules", metavar="FILE.toml", help="Routing rules. Default: as in the settings, or none."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and no text.")]
+
+
+def site_configuration(
+    path: Path | None, *, ledger_url: str | None = None, models: Path | None = None
+) -> Configuration:
+    """Return the site's settings; what the call or the environment names goes before."""
+    settings = read_configuration(path)
+    if ledger_url:
+        settings = replace(settings, ledger=LedgerSettings(url=ledger_url))
+    if models:
+        settings = replace(settings, models=ModelSettings(path=models))
+    return settings
+
+
+def site_rules(path: Path | None, settings: Configuration) -> "Rules | None":
+    """Return the routing rules of a call, or of the site.
+
+    Raises
+    ------
+    UnusableCall
+        If the file cannot be read, or holds what is not possible, such as an unknown analysis.
+    """
+    from pipeline.perform import known_kinds
+    from pipeline.routing.rules import read_rules
+
+    path = path or settings.routing.rules
+    if path is None:
+        return None
+    rules = read_rules(path)
+    rules.check_analyses(kind.name for kind in known_kinds())
+    return rules
+
+
+def ledger_place(settings: Configuration) -> str:
+    """Return where the ledger is: as set, or the user's own."""
+    from platformdirs import user_state_path
+
+    return settings.ledger.url or str(user_state_path("vesalius", appauthor=False) / "ledger.db")
+
+
+@contextmanager
+def complaints() -> Iterator[None]:
+    """End an unusable call with its reason."""
+    try:
+        yield
+    except PipelineError as problem:
+        from pipeline.console import printable
+
+        typer.echo(printable(f"vesalius: {problem}"), err=True)
+        raise typer.Exit(UNUSABLE_CALL) from None

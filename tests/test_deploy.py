@@ -1,0 +1,85 @@
+"""What ``deploy/`` holds: units that systemd takes, containers that call commands that exist."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import read_configuration
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+def options_of(command: str) -> str:
+    """Return the help of a command, which fails if there is no such command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.cli", *command.split(), "--help"],
+        cwd=DEPLOY.parent,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def compose() -> dict[str, dict[str, object]]:
+    services: dict[str, dict[str, object]]
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    return services
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_takes_the_unit(unit: Path, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze")
+    # The program is at its place only where it was installed; any will do for the check.
+    name = unit.name.replace("@.", "@stat.")
+    copy = tmp_path / name
+    copy.write_text(unit.read_text().replace("/opt/vesalius/bin/vesalius", sys.executable))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True, check=False
+    )
+    about_it = [line for line in done.stderr.splitlines() if name in line or str(copy) in line]
+    assert about_it == []
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_command_of_a_unit_exists(unit: Path) -> None:
+    [line] = [t for t in unit.read_text().splitlines() if t.startswith("ExecStart=")]
+    program, command, *words = line.removeprefix("ExecStart=").split()
+    assert program == "/opt/vesalius/bin/vesalius"
+    told = options_of(command)
+    assert [word for word in words if word.startswith("--") and word not in told] == []
+
+
+def test_containers_call_commands_that_exist() -> None:
+    ours = {name: s for name, s in compose().items() if s["image"] == "vesalius"}
+    assert set(ours) == {"migrate", "dispatch", "worker", "monitor", "submit"}
+    for service in ours.values():
+        entry, command = service.get("entrypoint"), service.get("command")
+        words = entry[1:] if isinstance(entry, list) else command
+        assert isinstance(words, list)
+        options = [word for word in words if word.startswith("--")]
+        names = " ".join(words[: words.index(options[0])] if options else words)
+        assert [word for word in options if word not in options_of(names)] == []
+
+
+def test_the_containers_settings_are_settings() -> None:
+    configuration = read_configuration(DEPLOY / "container.toml")
+    assert configuration.service.output == Path("/results")
+    [published] = [s["ports"] for s in compose().values() if "ports" in s]
+    port = configuration.monitoring.port
+    assert published == [f"127.0.0.1:{port}:{port}"]
+
+
+def test_what_the_image_copies_is_there() -> None:
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    assert (DEPLOY.parent / "constraints.txt").is_file()
+    assert "USER vesalius" in lines

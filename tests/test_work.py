@@ -1,0 +1,197 @@
+"""One job of the service, in this process: what its end depends on, and what follows from it."""
+
+from pathlib import Path
+from threading import Timer
+from uuid import UUID
+
+import pytest
+
+from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.analyses.reconstruction.settings import ReconstructionSettings
+from pipeline.config import Configuration, ModelSettings
+from pipeline.errors import (
+    BundleRejected,
+    LedgerUnavailable,
+    StudyRejected,
+    UnreadableFile,
+    UnusableCall,
+)
+from pipeline.infer.bundle import write_file_list
+from pipeline.infer.interrupt import Reason
+from pipeline.infer.session import Compute
+from pipeline.lease import Limits
+from pipeline.ledger.ledger import JobRecord, Ledger
+from pipeline.ledger.listing import Wanted, jobs
+from pipeline.ledger.queue import Queue
+from pipeline.ledger.states import JobState
+from pipeline.outputs import what_is_wrong
+from pipeline.owner import is_child, is_gone, this_process
+from pipeline.perform import open_analyses
+from pipeline.phantom import Phantom
+from pipeline.submit import Terms, submit
+from pipeline.warm import OpenAnalyses
+from pipeline.work import Bench, backoff_s, may_pass, work
+from tests.support.bundles import write_tiny_bundle
+from tests.support.rawfiles import write_nifti
+from tests.support.reconstruction import write_tiny_reconstruction
+from tests.support.tally import write_tally_bundle, write_volumes
+from tests.test_chain import phantom_kspace
+
+
+class Place:
+    """A ledger, bundles of every analysis, and this process as the worker."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.models = write_tally_bundle(folder / "models")
+        write_tiny_bundle(self.models / "perfusion" / "bundle")
+        write_tiny_reconstruction(self.models / "reconstruction" / "bundle", head=1e-4)
+        self.configuration = Configuration(
+            perfusion=PerfusionSettings(uncertainty_stride=8),
+            reconstruction=ReconstructionSettings(uncertainty_draws=0),
+            models=ModelSettings(path=self.models),
+        )
+        self.ledger = Ledger.open(str(folder / "ledger.db"))
+        self.bench = Bench(
+            ledger=self.ledger,
+            analyses=OpenAnalyses(self.configuration, Compute(threads=1), 1),
+            owner=this_process(),
+            limits=Limits(lease_s=30.0, longest_s=60.0),
+            retry_s=1000.0,
+        )
+
+    def submit(self, *inputs: Path, names: tuple[str, ...] = ("tally",)) -> list[UUID]:
+        analyses = open_analyses(names, self.configuration)
+        terms = Terms(output=self.folder / "out", lane="stat", priority=5)
+        return [job.job_id for job in submit(inputs, analyses, terms, self.ledger).jobs]
+
+    def found(self, job_id: UUID) -> JobRecord:
+        record = self.ledger.find(job_id)
+        assert record is not None
+        return record
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_job_is_done_once_however_often_it_is_called(at: Place) -> None:
+    (job,) = at.submit(*write_volumes(at.folder / "in", 1))
+    assert work(job, at.bench) is JobState.DONE
+    assert work(job, at.bench) is None
+    record = at.found(job)
+    assert record.folder is not None
+    assert what_is_wrong(record.folder, record.artifacts) is None
+
+
+@pytest.mark.parametrize("fate", ["altered", "gone"])
+def test_an_input_that_is_not_what_was_submitted_fails_the_job_for_good(
+    fate: str, at: Place
+) -> None:
+    (path,) = write_volumes(at.folder / "in", 1)
+    (job,) = at.submit(path)
+    if fate == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    assert work(job, at.bench) is JobState.FAILED
+    record = at.found(job)
+    assert record.error == "StudyRejected"
+    assert "since the job was submitted" in (record.reason or "")
+
+
+def test_an_output_that_cannot_be_written_now_is_tried_again_later(at: Place) -> None:
+    (job,) = at.submit(*write_volumes(at.folder / "in", 1))
+    (at.folder / "out").write_text("in the way")
+    assert work(job, at.bench) is JobState.WAITING
+    assert work(job, at.bench) is None, "its time has not come"
+    assert at.found(job).attempts == 1
+
+
+def test_a_job_for_another_bundle_is_not_done_with_this_one(at: Place) -> None:
+    (job,) = at.submit(*write_volumes(at.folder / "in", 1))
+    write_tally_bundle(at.folder / "other")
+    (at.folder / "other" / "tally" / "bundle" / "LICENSE").write_text("MIT\n")
+    write_file_list(at.folder / "other" / "tally" / "bundle")
+    elsewhere = Configuration(models=ModelSettings(path=at.folder / "other"))
+    at.bench.analyses._configuration = elsewhere
+    assert work(job, at.bench) is JobState.FAILED
+    assert at.found(job).error == "BundleRejected"
+
+
+def test_a_model_run_is_ended_from_outside_and_the_job_handed_back(at: Place) -> None:
+    (job,) = at.submit(*write_volumes(at.folder / "in", 1, steps=15_000_000))
+    Timer(1.0, lambda: at.bench.running[0].stop(Reason.STOPPING)).start()
+    assert work(job, at.bench) is JobState.WAITING
+    claim = Queue(at.ledger).claim(job, "next", 10.0)
+    assert claim is not None
+    assert claim.order.attempts == 4, "an attempt that was handed back does not count"
+
+
+def test_images_that_a_job_reconstructs_are_submitted_with_its_end(
+    at: Place, phantom: Phantom
+) -> None:
+    kspace = phantom_kspace(phantom, 2.0)
+    path = write_nifti(at.folder / "dynamic.nii.gz", kspace, phantom.image.affine)
+    (job,) = at.submit(path, names=("reconstruction",))
+    assert work(job, at.bench) is JobState.DONE
+    waiting = jobs(at.ledger, Wanted(state=JobState.WAITING))
+    follow = [line for line in waiting if line.analysis == "perfusion"]
+    assert [(line.lane, line.priority) for line in follow] == [("stat", 5)]
+    assert work(follow[0].job_id, at.bench) is JobState.DONE
+
+
+def test_the_least_recently_used_analysis_is_closed_when_memory_is_short(at: Place) -> None:
+    tally, perfusion, _ = sorted(
+        open_analyses([], at.configuration), key=lambda a: (a.name != "tally", a.name)
+    )
+    wanted = [(a.name, a.bundle.digest, a.configuration) for a in (tally, perfusion)]
+    kept = OpenAnalyses(at.configuration, Compute(threads=1), 1000)
+    assert kept.find(*wanted[0]) is kept.find(*wanted[0])
+    first = kept.find(*wanted[0])
+    kept.find(*wanted[1])
+    assert kept.find(*wanted[0]) is first
+    short = OpenAnalyses(at.configuration, Compute(threads=1), 0)
+    first = short.find(*wanted[0])
+    short.find(*wanted[1])
+    assert short.find(*wanted[0]) is not first
+
+
+def test_waits_double_and_end_at_an_hour() -> None:
+    assert [backoff_s(n, 10.0) for n in (1, 2, 3, 20)] == [10.0, 20.0, 40.0, 3600.0]
+
+
+def caused(problem: Exception, cause: Exception) -> Exception:
+    problem.__cause__ = cause
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "passes"),
+    [
+        (OSError(28, "No space left on device"), True),
+        (LedgerUnavailable("away"), True),
+        (MemoryError(), True),
+        (caused(UnusableCall("out: cannot be written"), OSError(28, "full")), True),
+        (caused(UnreadableFile("a: cannot be read again"), OSError(5, "I/O error")), True),
+        (caused(UnreadableFile("a: gone"), FileNotFoundError(2, "gone")), False),
+        (StudyRejected("two patients"), False),
+        (BundleRejected("altered"), False),
+        (KeyError("a defect"), False),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(problem: Exception, passes: bool) -> None:
+    assert may_pass(problem) == passes
+
+
+def test_a_process_is_known_to_be_gone_only_on_its_own_machine() -> None:
+    own = this_process()
+    machine, parent, pid, started = own.rsplit(" ", 3)
+    assert not is_gone(own)
+    assert is_gone(f"{machine} {parent} {pid} {int(started) - 1}"), "its number was used again"
+    assert not is_gone(f"elsewhere {parent} {pid} 1")
+    host, space, _ = machine.rsplit(" ", 2)
+    assert is_gone(f"{host} {space} another-boot {parent} {pid} {started}")
+    assert not is_gone("")
+    assert not is_child(own)

@@ -1,0 +1,35 @@
+"""Options that commands of the service share."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.config import Configuration
+from pipeline.errors import UnusableCall
+
+BrokerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--broker",
+        metavar="URL",
+        envvar="VESALIUS_BROKER",
+        help="Broker: redis:// or amqp://. Default: as in the settings.",
+    ),
+]
+
+
+def served_by(settings: Configuration, broker: str | None) -> Configuration:
+    """Return settings with the broker of the call."""
+    if broker is None:
+        return settings
+    return replace(settings, service=replace(settings.service, broker=broker))
+
+
+def results_folder(given: Path | None, settings: Configuration) -> Path:
+    """Return the folder for results."""
+    output = given or settings.service.output
+    if output is None:
+        raise UnusableCall("no folder for results: give --output, or set service.output")
+    return output
