@@ -47,7 +47,7 @@ def test_the_documented_file_names_every_setting() -> None:
 def test_the_profiles_are_read_with_their_rules(name: str) -> None:
     found = read_configuration(DEFAULT.with_name(f"{name}.toml"))
     assert found.routing.rules is not None
-    assert len(read_rules(found.routing.rules).rules) == 4
+    assert len(read_rules(found.routing.rules).rules) == 5
 
 
 def test_settings_are_read(tmp_path: Path) -> None:

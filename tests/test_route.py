@@ -53,6 +53,7 @@ def test_the_shipped_rules_send_a_stress_perfusion_first(study: Path) -> None:
         "perfusion": True,
         "stress first": True,
         "raw data": False,
+        "operations on video": False,
     }
     assert MARK not in done.stdout + done.stderr
 

@@ -12,6 +12,8 @@ from pipeline.errors import UnreadableFile
 from pipeline.ingest.attributes import text
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.dicomfile import parse
+from pipeline.ingest.raw.candidates import MODALITY as RAW
+from pipeline.ingest.video.candidates import is_video
 from pipeline.quiet import quietly
 
 KEYWORDS = {
@@ -34,15 +36,6 @@ NUMBERS = ("time_steps", "slices", "rows", "columns", "instances")
 
 SHOWN = frozenset({"source", "modality", "sop_class_uid", *NUMBERS})
 """Attributes whose value an explanation may quote: nobody can type a name into them."""
-
-VIDEO = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.77.1.1.1",
-        "1.2.840.10008.5.1.4.1.1.77.1.2.1",
-        "1.2.840.10008.5.1.4.1.1.77.1.4.1",
-    }
-)
-"""SOP classes of video: endoscopic, microscopic and photographic, PS3.4, B.5."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,11 +74,9 @@ def attributes_of(candidate: Candidate) -> Attributes:
 
 def source_of(candidate: Candidate) -> str:
     """Return ``raw``, ``video`` or ``image``."""
-    if candidate.modality == "KSPACE":
+    if candidate.modality == RAW:
         return "raw"
-    if candidate.modality == "VIDEO" or candidate.sop_class_uid in VIDEO:
-        return "video"
-    return "image"
+    return "video" if is_video(candidate) else "image"
 
 
 def _described(candidate: Candidate) -> dict[str, str]:
