@@ -10,7 +10,8 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
-.PHONY: help demo test check bench failure soak train constraints clean
+.PHONY: help demo test check bench failure soak train train-perfusion train-reconstruction train-phases \
+	constraints clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,7 +21,7 @@ help:
 	@echo "make bench   measure the pipeline's time and memory"
 	@echo "make failure kill workers, brokers and databases, 200 times over all transports"
 	@echo "make soak    run the service for half an hour and watch its memory"
-	@echo "make train   train the perfusion networks and write their bundle"
+	@echo "make train   train all networks and write their bundles; also train-perfusion and so on"
 
 demo: $(VENV)/.installed
 	$(BIN)/vesalius demo-study $(DEMO)/study
@@ -51,12 +52,26 @@ failure: $(VENV)/.installed-dev
 soak: $(VENV)/.installed-dev
 	SOAK_SECONDS=1800 $(BIN)/python -m pytest -s --timeout 3600 tests/failure/test_soak.py
 
-train: $(VENV)/.installed-dev
+train: train-perfusion train-reconstruction train-phases
+
+train-perfusion: $(VENV)/.installed-dev
 	$(BIN)/python -m models.perfusion.train locator --data $(TRAINING)
 	for seed in 1 2 3; do \
 		$(BIN)/python -m models.perfusion.train member --seed $$seed --data $(TRAINING) || exit 1; \
 	done
 	$(BIN)/python -m models.perfusion.export
+
+# Needs the volumes of Debian's mricron-data.
+train-reconstruction: $(VENV)/.installed-dev
+	for kind in operator varnet; do \
+		$(BIN)/python -m models.reconstruction.train $$kind --steps 2500 --learning-rate 0.003 || exit 1; \
+	done
+	$(BIN)/python -m models.reconstruction.export
+
+train-phases: $(VENV)/.installed-dev
+	for step in "train temporal" head tune export; do \
+		$(BIN)/python -m models.phases.$$step || exit 1; \
+	done
 
 # Pins what is installed now, for the next machine.
 constraints: $(VENV)/.installed-dev
@@ -79,5 +94,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[dev,train,postgres]'
+	$(INSTALL) --editable '.[dev,train,postgres,otel]'
 	@touch $@ $(VENV)/.installed
