@@ -10,6 +10,8 @@ import pydicom
 import pytest
 
 from pipeline.demo import write_study
+from pipeline.demoraw import write_raw
+from pipeline.demovideo import write_video
 from pipeline.phantom import perfusion_phantom
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +66,15 @@ def test_what_is_told_says_why_and_names_nobody(study: Path) -> None:
     assert "rule 'stress first' holds" in done.stdout
     assert "no  when source is 'raw' (image)" in done.stdout
     assert MARK not in done.stdout + done.stderr
+
+
+def test_raw_data_and_video_are_told_from_images(tmp_path: Path) -> None:
+    write_raw(tmp_path, 1)
+    write_video(tmp_path, 1)
+    done = called(tmp_path, "--rules", RULES, "--json")
+    assert done.returncode == 0, done.stderr
+    found = {series["label"]: series["jobs"] for series in json.loads(done.stdout)["series"]}
+    assert sorted(found.values()) == [["phases"], ["phases"], ["reconstruction"]]
 
 
 def test_rules_that_name_no_analysis_of_ours_are_refused(study: Path, tmp_path: Path) -> None:
