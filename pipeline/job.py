@@ -15,12 +15,12 @@ from time import monotonic, perf_counter
 from typing import TypeVar
 
 from pipeline import __version__
+from pipeline.analysis import Performed
 from pipeline.errors import LedgerUnavailable, PipelineError
 from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger, Transaction
 from pipeline.ledger.states import JobState
 from pipeline.manifest import Failure, JobEntry, ModelReference, finite_object
 from pipeline.outputs import OutputFolder, copy_artifacts, flush, what_is_wrong
-from pipeline.perform import Performed
 from pipeline.plan import PlannedJob
 from pipeline.study import Artifact
 

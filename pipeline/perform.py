@@ -7,106 +7,32 @@ in a package of its own and is found by its entry point in the group ``vesalius.
     flow = "ourhospital.flow:Flow"
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import cache, cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
 from uuid import UUID
 
 from pipeline import __version__
 from pipeline.analyses.perfusion.analysis import analyse, why_not
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.result import PerfusionResult
-from pipeline.analyses.phases.analysis import analyse as analyse_video
-from pipeline.analyses.phases.networks import PhaseNetworks, open_phases
-from pipeline.analyses.phases.result import PhasesResult
 from pipeline.analyses.reconstruction import analysis as reconstruction
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
 from pipeline.analyses.reconstruction.result import ReconstructionResult
+from pipeline.analysis import Analysis, Kind, Performed
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.perfusion import encode_perfusion, encoding_notes
-from pipeline.encode.phases import encode_phases
 from pipeline.encode.reconstruction import encode_reconstruction, why_no_dicom
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
 from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
 from pipeline.infer.session import Compute
 from pipeline.ingest.candidate import Candidate
-from pipeline.ingest.video.candidates import is_video
-from pipeline.study import Artifact, InputSeries, Measurement, RawSeries, Series, VideoSeries
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Performed:
-    """What an analysis made of a series."""
-
-    artifacts: tuple[Artifact, ...]
-    """The files that it wrote; paths under the folder that it was given."""
-
-    outcome: Mapping[str, object]
-    """JSON values for the manifest: ``measurements``, ``uncertainty`` and ``notes``."""
-
-    timings: Mapping[str, float]
-    """Wall time of each stage [s]."""
-
-
-class Analysis(Protocol):
-    """An analysis with its bundle and its settings.
-
-    Contract: the same series, bundle and settings give the same files. Nothing outside the folder
-    is written. What the pipeline raises is a ``PipelineError`` whose message is safe to log.
-    """
-
-    @property
-    def name(self) -> str:
-        """Name of the analysis."""
-        ...
-
-    @property
-    def bundle(self) -> Bundle:
-        """Its bundle."""
-        ...
-
-    @property
-    def configuration(self) -> Mapping[str, object]:
-        """All settings that the result depends on, as JSON values."""
-        ...
-
-    def why_not(self, candidate: Candidate) -> str | None:
-        """Return why a series is not one for this analysis, or None if it is."""
-        ...
-
-    def perform(
-        self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
-    ) -> Performed:
-        """Analyse a series and write the files into a folder.
-
-        Raises
-        ------
-        AnalysisFailed
-            If there is no result that can be trusted.
-        """
-        ...
-
-
-class Kind(Protocol):
-    """A kind of analysis: the class that ``open_analyses`` makes an analysis of."""
-
-    name: str
-    """Its name: letters and digits."""
-
-    bundle_key: str
-    """Setting that tells its bundles from others."""
-
-    def __call__(
-        self, bundle: Bundle, configuration: Configuration, compute: Compute, /
-    ) -> Analysis:
-        """Return the analysis with a bundle, under a configuration."""
-        ...
+from pipeline.phases import Phases
+from pipeline.study import InputSeries, RawSeries, Series
 
 
 class Perfusion:
@@ -246,81 +172,6 @@ class Reconstruction:
         return Performed(artifacts=artifacts, outcome=outcome, timings=timings)
 
 
-class Phases:
-    """The analysis of surgical phases. Its networks are opened when the first video needs them."""
-
-    name = "phases"
-    bundle_key = "procedures"
-    """Setting that tells its bundles from others."""
-
-    def __init__(self, bundle: Bundle, configuration: Configuration, compute: Compute) -> None:
-        self.bundle = bundle
-        self._compute = compute
-        self._settings = configuration.phases
-
-    @property
-    def configuration(self) -> Mapping[str, object]:
-        """All settings that the result depends on, as JSON values."""
-        return {"phases": self._settings.as_dict()}
-
-    @cached_property
-    def networks(self) -> PhaseNetworks:
-        """The networks."""
-        return open_phases(self.bundle, self._settings.procedure, providers=self._compute.providers)
-
-    def why_not(self, candidate: Candidate) -> str | None:
-        """Return why a series is not one for this analysis, or None if it is."""
-        return None if is_video(candidate) else "no video, phases need one"
-
-    def perform(
-        self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
-    ) -> Performed:
-        """Analyse a video and write the files into a folder.
-
-        Raises
-        ------
-        NotApplicable
-            If the series is no video.
-        UnreadableFile
-            If not one picture can be decoded.
-        """
-        if not isinstance(series, VideoSeries):
-            raise NotApplicable(f"{series.label}: no video, phases need one")
-        opening = perf_counter()
-        networks = self.networks
-        analysing = perf_counter()
-        rate = networks.model.rate_hz
-        pictures = series.pictures(rate, self._compute.threads or os.cpu_count() or 1)
-        n_all = max(1.0, rate * (series.duration_seconds or 0.0))
-        result = analyse_video(
-            pictures,
-            networks,
-            self._settings,
-            input_digest=series.input_digest,
-            progress=lambda done: progress(min(1.0, done / n_all)),
-        )
-        result = replace(result, notes=(*series.notes, *pictures.notes, *result.notes))
-        encoding = perf_counter()
-        context = EncodingContext(
-            job_id=job_id,
-            software_version=__version__,
-            bundle_name=self.bundle.name,
-            bundle_version=self.bundle.version,
-            bundle_digest=self.bundle.digest,
-        )
-        artifacts = encode_phases(
-            result, series, context, self._settings.review_uncertainty, folder
-        )
-        timings = {
-            "open_networks": analysing - opening,
-            **result.stage_seconds,
-            "encode": perf_counter() - encoding,
-        }
-        return Performed(
-            artifacts=artifacts, outcome=_phases_outcome(series, result), timings=timings
-        )
-
-
 ENTRY_POINTS = "vesalius.analyses"
 """Group of entry points that a site's own analyses are found by."""
 
@@ -412,20 +263,4 @@ def _reconstruction_outcome(series: RawSeries, result: ReconstructionResult) -> 
         "measurements": [asdict(m) for m in result.measurements],
         "uncertainty": [asdict(s) for s in result.slices],
         "notes": list(dict.fromkeys([*series.notes, *result.notes, *told])),
-    }
-
-
-def _phases_outcome(series: VideoSeries, result: PhasesResult) -> dict[str, object]:
-    """Return a phase analysis as JSON values, without what is kept of each second."""
-    durations: dict[str, float] = {}
-    for segment in result.segments:
-        length = segment.end_seconds - segment.start_seconds - segment.unusable_seconds
-        durations[segment.phase] = durations.get(segment.phase, 0.0) + length
-    return {
-        "measurements": [
-            asdict(Measurement(name="duration_s", value=value, unit="s", structure=phase))
-            for phase, value in durations.items()
-        ],
-        "uncertainty": [asdict(segment) for segment in result.segments],
-        "notes": list(dict.fromkeys([*result.notes, *encoding_notes(series)])),
     }

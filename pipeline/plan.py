@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pipeline.analysis import Analysis
 from pipeline.identity import JobIdentity, digest_settings
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.inventory import Inventory
 from pipeline.manifest import NotFitting
-from pipeline.perform import Analysis
 
 SHOWN_DIGITS = 12
 """Digits of the job id in the name of its folder: 48 bits."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.analysis import Analysis
 from pipeline.errors import UnusableCall
 from pipeline.ingest.candidate import Refusal
 from pipeline.ingest.inventory import take_inventory
-from pipeline.perform import Analysis
 from pipeline.routing.attributes import attributes_of
 from pipeline.routing.route import Routing, route
 from pipeline.routing.rules import Rules

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
+from pipeline.analysis import Analysis
 from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnusableCall
 from pipeline.ingest.inventory import take_inventory
@@ -27,7 +28,7 @@ from pipeline.manifest import (
     serialised,
 )
 from pipeline.outputs import OutputFolder
-from pipeline.perform import Analysis, Reconstruction
+from pipeline.perform import Reconstruction
 from pipeline.plan import Plan, PlannedJob, plan_jobs
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.analysis import Analysis
 from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnreadableFile, UnusableCall
 from pipeline.ingest.candidate import Candidate, Refusal
@@ -17,7 +18,7 @@ from pipeline.job import job_request
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.queue import JobOrder, Queue, Submission
 from pipeline.manifest import NotFitting
-from pipeline.perform import Analysis, Reconstruction
+from pipeline.perform import Reconstruction
 from pipeline.plan import PlannedJob, plan_jobs
 from pipeline.routing.attributes import attributes_of
 from pipeline.routing.route import LANE, PRIORITY, Routing, route

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.analysis import Analysis
 from pipeline.config import Configuration, parse_configuration
 from pipeline.errors import BundleRejected
 from pipeline.identity import digest_settings
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.session import Compute
-from pipeline.perform import Analysis, open_analyses
+from pipeline.perform import open_analyses
 
 MIB = 2**20
 

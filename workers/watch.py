@@ -7,12 +7,13 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
+from pipeline.analysis import Analysis
 from pipeline.config import Configuration
 from pipeline.dropfolder import DropFolder
 from pipeline.errors import LedgerUnavailable, UnusableCall
 from pipeline.ledger.ledger import Ledger
 from pipeline.options import site_rules
-from pipeline.perform import Analysis, open_analyses
+from pipeline.perform import open_analyses
 from pipeline.submit import Terms, submit
 
 LOG = logging.getLogger(__name__)

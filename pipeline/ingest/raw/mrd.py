@@ -32,6 +32,7 @@ from pipeline.ingest.raw.mrdacquisitions import (
 )
 from pipeline.ingest.raw.mrdheader import Encoding, MrdHeader, parse_header
 from pipeline.ingest.raw.mrdidentity import dicom_header, uid_text
+from pipeline.ingest.raw.mrdnoise import covariance_of, whitened
 from pipeline.ingest.raw.mrdplace import (
     Placed,
     frame_times,
@@ -40,7 +41,6 @@ from pipeline.ingest.raw.mrdplace import (
     place,
 )
 from pipeline.mr.kspace import CalibrationScan, KSpace, Readout
-from pipeline.mr.noise import noise_covariance, prewhiten
 
 GROUP = "dataset"
 """Name of the group that an MRD file keeps everything in, unless its writer chose another."""
@@ -351,12 +351,12 @@ def _content(
 ) -> RawContent:
     """Put together what was read."""
     (header, heads), placed = source, found.placed
-    covariance = _covariance(found.noise, heads, selection.wanted, name)
-    array = _whitened(found.gridded.array, covariance, name)
+    covariance = covariance_of(found.noise, heads, selection.wanted, name)
+    array = whitened(found.gridded.array, covariance, name)
     calibration = None
     if found.coils is not None:
         calibration = CalibrationScan(
-            array=_whitened(found.coils.array, covariance, name)[0, placed.order],
+            array=whitened(found.coils.array, covariance, name)[0, placed.order],
             mask=found.coils.mask[0, placed.order],
         )
     times, estimated = frame_times(
@@ -382,33 +382,3 @@ def _content(
     stated, said = dicom_header(header.texts)
     notes = (*selection.notes, *found.gridded.notes, *placed.notes, *said, *silent_coils(array))
     return RawContent(kspace=kspace, header=stated, notes=notes)
-
-
-def _covariance(
-    noise: Readouts, heads: Heads, wanted: NDArray[np.bool_], name: str
-) -> NDArray[np.complex128] | None:
-    """Return the noise covariance of the data; None where the file has no noise acquisitions."""
-    if not noise.samples:
-        return None
-    if len({len(samples) for samples in noise.samples}) > 1:
-        raise InconsistentSeries(f"{name}: noise acquisitions have different numbers of coils")
-    together = np.concatenate(noise.samples, axis=1)
-    dwell = float(heads["sample_time_us"][noise.indices[0]])
-    of_data = float(heads["sample_time_us"][wanted][0])
-    ratio = dwell / of_data if dwell > 0 and of_data > 0 else 1.0
-    try:
-        return noise_covariance(together, ratio)
-    except InconsistentSeries as error:
-        raise InconsistentSeries(f"{name}: {error}") from error
-
-
-def _whitened(
-    array: NDArray[np.complex64], covariance: NDArray[np.complex128] | None, name: str
-) -> NDArray[np.complex64]:
-    """Return samples with unit noise, where it is known. Shape ``(frames, slices, coils, ...)``."""
-    if covariance is None:
-        return array
-    try:
-        return prewhiten(array, covariance, axis=2)
-    except InconsistentSeries as error:
-        raise InconsistentSeries(f"{name}: {error}") from error

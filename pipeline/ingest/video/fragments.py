@@ -9,6 +9,7 @@ References
 import io
 import struct
 from bisect import bisect_right
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,14 +49,14 @@ def open_codestream(path: Path, name: str) -> BinaryIO:
     UnreadableFile
         If it has no encapsulated pixel data, or they are cut short.
     """
-    file = path.open("rb")
-    try:
+    with ExitStack() as opened:
+        file = opened.enter_context(path.open("rb"))
         with quietly():
             pydicom.dcmread(file, stop_before_pixels=True, force=True)
-        return io.BufferedReader(_Fragments(file, _fragments(file, name)), buffer_size=1 << 16)
-    except BaseException:
-        file.close()
-        raise
+        stream = io.BufferedReader(_Fragments(file, _fragments(file, name)), buffer_size=1 << 16)
+        # From here on the stream closes the file.
+        opened.pop_all()
+        return stream
 
 
 def _fragments(file: BinaryIO, name: str) -> list[tuple[int, int]]:

@@ -14,12 +14,12 @@ from uuid import UUID
 
 import numpy as np
 
+from pipeline.analysis import Performed
 from pipeline.config import Configuration
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.session import Compute, Contract, Network, open_network
 from pipeline.ingest.candidate import Candidate
-from pipeline.perform import Performed
 from pipeline.study import Artifact, InputSeries, Series
 
 KILLS_ITS_PROCESS = 1

@@ -1,0 +1,116 @@
+"""The analysis of surgical phases, from a video to its files."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from uuid import UUID
+
+from pipeline import __version__
+from pipeline.analyses.phases.analysis import analyse
+from pipeline.analyses.phases.networks import PhaseNetworks, open_phases
+from pipeline.analyses.phases.result import PhasesResult
+from pipeline.analysis import Performed
+from pipeline.config import Configuration
+from pipeline.encode.context import EncodingContext
+from pipeline.encode.perfusion import encoding_notes
+from pipeline.encode.phases import encode_phases
+from pipeline.errors import NotApplicable
+from pipeline.infer.bundle import Bundle
+from pipeline.infer.session import Compute
+from pipeline.ingest.candidate import Candidate
+from pipeline.ingest.video.candidates import is_video
+from pipeline.study import Measurement, Series, VideoSeries
+
+
+class Phases:
+    """The analysis of surgical phases. Its networks are opened when the first video needs them."""
+
+    name = "phases"
+    bundle_key = "procedures"
+    """Setting that tells its bundles from others."""
+
+    def __init__(self, bundle: Bundle, configuration: Configuration, compute: Compute) -> None:
+        self.bundle = bundle
+        self._compute = compute
+        self._settings = configuration.phases
+
+    @property
+    def configuration(self) -> Mapping[str, object]:
+        """All settings that the result depends on, as JSON values."""
+        return {"phases": self._settings.as_dict()}
+
+    @cached_property
+    def networks(self) -> PhaseNetworks:
+        """The networks."""
+        return open_phases(self.bundle, self._settings.procedure, providers=self._compute.providers)
+
+    def why_not(self, candidate: Candidate) -> str | None:
+        """Return why a series is not one for this analysis, or None if it is."""
+        return None if is_video(candidate) else "no video, phases need one"
+
+    def perform(
+        self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
+    ) -> Performed:
+        """Analyse a video and write the files into a folder.
+
+        Raises
+        ------
+        NotApplicable
+            If the series is no video.
+        UnreadableFile
+            If not one picture can be decoded.
+        """
+        if not isinstance(series, VideoSeries):
+            raise NotApplicable(f"{series.label}: no video, phases need one")
+        opening = perf_counter()
+        networks = self.networks
+        analysing = perf_counter()
+        rate = networks.model.rate_hz
+        pictures = series.pictures(rate, self._compute.threads or os.cpu_count() or 1)
+        n_all = max(1.0, rate * (series.duration_seconds or 0.0))
+        result = analyse(
+            pictures,
+            networks,
+            self._settings,
+            input_digest=series.input_digest,
+            progress=lambda done: progress(min(1.0, done / n_all)),
+        )
+        result = replace(result, notes=(*series.notes, *pictures.notes, *result.notes))
+        encoding = perf_counter()
+        context = EncodingContext(
+            job_id=job_id,
+            software_version=__version__,
+            bundle_name=self.bundle.name,
+            bundle_version=self.bundle.version,
+            bundle_digest=self.bundle.digest,
+        )
+        artifacts = encode_phases(
+            result, series, context, self._settings.review_uncertainty, folder
+        )
+        timings = {
+            "open_networks": analysing - opening,
+            **result.stage_seconds,
+            "encode": perf_counter() - encoding,
+        }
+        return Performed(
+            artifacts=artifacts, outcome=_phases_outcome(series, result), timings=timings
+        )
+
+
+def _phases_outcome(series: VideoSeries, result: PhasesResult) -> dict[str, object]:
+    """Return a phase analysis as JSON values, without what is kept of each second."""
+    durations: dict[str, float] = {}
+    for segment in result.segments:
+        length = segment.end_seconds - segment.start_seconds - segment.unusable_seconds
+        durations[segment.phase] = durations.get(segment.phase, 0.0) + length
+    return {
+        "measurements": [
+            asdict(Measurement(name="duration_s", value=value, unit="s", structure=phase))
+            for phase, value in durations.items()
+        ],
+        "uncertainty": [asdict(segment) for segment in result.segments],
+        "notes": list(dict.fromkeys([*result.notes, *encoding_notes(series)])),
+    }
