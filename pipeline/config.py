@@ -4,18 +4,25 @@ A key that is not known is an error, as is a value of another type: a misspelt s
 back to its default would go unnoticed. The environment is not read here; the command line does.
 """
 
-import math
 import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeGuard, TypeVar, get_type_hints
+from typing import get_type_hints
 
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
+from pipeline.connections import (
+    LAST_PORT,
+    Destination,
+    Node,
+    ReceiveSettings,
+    TlsSettings,
+)
 from pipeline.errors import UnusableCall
+from pipeline.tomlrecords import refuse_unknown, section_of
 
 SEGMENTATION_TYPES = ("BINARY", "LABELMAP")
 """Values of Segmentation Type (0062,0001) that can be written."""
@@ -169,9 +176,6 @@ class WorkerSettings:
 LOG_FORMS = ("json", "text")
 """Forms of the log."""
 
-LAST_PORT = 65535
-"""Highest port of TCP."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MonitoringSettings:
@@ -245,8 +249,32 @@ class Configuration:
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     """Which series get which analyses."""
 
+    receive: ReceiveSettings = field(default_factory=ReceiveSettings)
+    """What is received, and from whom."""
 
-Record = TypeVar("Record")
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    """How this installation shows who it is."""
+
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    """The systems that it is connected to, by name."""
+
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
+    """Where results go, by name."""
+
+    def __post_init__(self) -> None:
+        """Check that nodes that are named exist.
+
+        Raises
+        ------
+        UnusableCall
+            If one does not.
+        """
+        named = [("receive.ask", self.receive.ask)]
+        named += [(f"destinations.{name}.node", d.node) for name, d in self.destinations.items()]
+        for key, node in named:
+            if node is not None and node not in self.nodes:
+                known = ", ".join(self.nodes) or "none"
+                raise UnusableCall(f"{key} is {node!r}; the nodes are {known}")
 
 
 def read_configuration(path: Path | None) -> Configuration:
@@ -291,65 +319,15 @@ def parse_configuration(document: Mapping[str, object], folder: Path) -> Configu
     UnusableCall
         If it holds a key or a value that is not possible.
     """
-    sections: dict[str, type] = get_type_hints(Configuration)
-    _refuse_unknown(document, sections, "")
+    sections = get_type_hints(Configuration)
+    refuse_unknown(document, sections, "")
     for name, table in document.items():
         if not isinstance(table, dict):
             raise UnusableCall(f"{name} is no table: write [{name}]")
     return Configuration(
         **{
-            name: _record(sections[name], name, table, folder)
+            name: section_of(sections[name], name, table, folder)
             for name, table in document.items()
             if isinstance(table, dict)
         }
     )
-
-
-def _record(kind: type[Record], section: str, table: Mapping[str, object], folder: Path) -> Record:
-    """Return the record of one table."""
-    hints = get_type_hints(kind)
-    _refuse_unknown(table, hints, f"{section}.")
-    return kind(
-        **{key: _value(f"{section}.{key}", hints[key], v, folder) for key, v in table.items()}
-    )
-
-
-def _refuse_unknown(found: Mapping[str, object], known: Mapping[str, object], at: str) -> None:
-    """Refuse a key that is not known, by its name."""
-    for key in found:
-        if key not in known:
-            possible = ", ".join(f"{at}{name}" for name in known)
-            raise UnusableCall(f"unknown key {at}{key}; known are {possible}")
-
-
-def _value(key: str, hint: object, value: object, folder: Path) -> object:
-    """Return a TOML value as its field's type."""
-    if hint is int and type(value) is int:
-        return value
-    if hint is float and type(value) in (int, float) and math.isfinite(float(str(value))):
-        return float(str(value))
-    if hint is bool and type(value) is bool:
-        return value
-    if hint in (str, str | None) and isinstance(value, str):
-        return value
-    if hint == Path | None and isinstance(value, str):
-        return folder / Path(value).expanduser()
-    if hint == tuple[str, ...] and _is_texts(value):
-        return tuple(value)
-    raise UnusableCall(f"{key} is {value!r}, needed is {_NEEDED[hint]}")
-
-
-def _is_texts(value: object) -> TypeGuard[list[str]]:
-    """Tell whether a value is a list of texts."""
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-_NEEDED: dict[object, str] = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a text",
-    str | None: "a text",
-    Path | None: "a path",
-    tuple[str, ...]: "a list of texts",
-}

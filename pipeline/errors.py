@@ -47,3 +47,11 @@ class UnusableCall(PipelineError):
 
 class LedgerUnavailable(PipelineError):
     """The ledger cannot be read or written now. What was computed is not recorded; run again."""
+
+
+class PeerUnavailable(PipelineError):
+    """Another system did not answer, or said that it cannot now. The only thing that is retried."""
+
+
+class PeerRefused(PipelineError):
+    """Another system has answered, and will not: the reason says with which status."""

@@ -1,5 +1,6 @@
 """The configuration file is read as written, or refused by the key that is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline.config import (
     WorkerSettings,
     read_configuration,
 )
+from pipeline.connections import Destination, Node, ReceiveSettings, TlsSettings
 from pipeline.errors import UnusableCall
 from pipeline.routing.rules import read_rules
 
@@ -35,6 +37,10 @@ def test_the_documented_file_names_every_setting() -> None:
         *OutputSettings.__slots__,
         *ServiceSettings.__slots__,
         *WorkerSettings.__slots__,
+        *ReceiveSettings.__slots__,
+        *TlsSettings.__slots__,
+        *Node.__slots__,
+        *Destination.__slots__,
         "path",
         "url",
         "rules",
@@ -108,3 +114,44 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusableCall, match=r"cannot be read \(No such file"):
         read_configuration(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[nodes.a]\nae_title = "A"', "a node with an ae_title needs a host"),
+        ("[nodes.a]\nport = 1", "needs an ae_title and a host, or a url"),
+        ('[nodes."../a"]\nurl = "http://a"', "a name has letters"),
+        ('[nodes.a]\nurl = "ftp://a"', "no http"),
+        ('[nodes.a]\nae_title = "A\\\\B"\nhost = "h"', "no AE title"),
+        ("[destinations.a]", "lacks a key"),
+        ('[destinations.a]\nby = "fax"', "possible is c-store"),
+        ('[destinations.a]\nby = "c-store"', "needs node"),
+        ('[destinations.a]\nby = "c-store"\nnode = "b"', "the nodes are none"),
+        ('[destinations.a]\nby = "folder"\nfolder = "f"\nconfirm = "commitment"', "no commitment"),
+        ('[receive]\nhost = "0.0.0.0"', "callers must be named"),
+        ('[receive]\ncallers = ["A@nowhere"]', "whose address is none"),
+        ('[receive]\nhost = "0.0.0.0"\ncallers = ["*"]\nhttp_port = 80', "needs a token"),
+        ("[receive]\npdu_bytes = 0", "pdu_bytes is 0"),
+    ],
+)
+def test_a_connection_that_is_not_possible_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UnusableCall, match=re.escape(said)):
+        read(tmp_path, text)
+
+
+def test_connections_are_read_by_name(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """
+        [nodes.pacs]
+        ae_title = "ARCHIVE"
+        host = "10.0.0.5"
+        token = "secret"
+        [destinations.pacs]
+        by = "c-store"
+        node = "pacs"
+        """,
+    )
+    assert found.nodes["pacs"].token == tmp_path / "secret"
+    assert found.destinations["pacs"] == Destination(by="c-store", node="pacs")

@@ -137,6 +137,8 @@ class Job(Base):
         JSON(none_as_null=True), deferred=True
     )
     """What the site's rules decided, and why; None where the call decided."""
+    predecessor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The job whose result this one's takes the place of; None for a first one."""
 
     artifacts: Mapped[list["ArtifactRow"]] = relationship(
         cascade="all, delete-orphan", order_by="ArtifactRow.id", lazy="selectin"

@@ -5,7 +5,6 @@ What is not known is an error that names the file and the key, since a misspelt 
 for everything.
 """
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,14 +13,12 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.config import LANES
+from pipeline.connections import NAME
 from pipeline.errors import UnusableCall
 from pipeline.routing.attributes import NUMBERS, TEXTS, Attributes
 
 ALL = "*"
 """In place of an analysis: every analysis that the series fits."""
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""How an analysis or a destination is named."""
 
 RESULTS = ("analyses", "lane", "priority", "destinations")
 """What a rule may say of the series that it holds for."""

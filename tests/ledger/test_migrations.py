@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
 from pipeline.errors import LedgerUnavailable
+from pipeline.ledger import exchange  # noqa: F401 - adds its tables
 from pipeline.ledger.database import (
     MIGRATIONS,
     head_revision,
@@ -28,10 +29,14 @@ def test_migrations_and_models_agree(place: str) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         differences = compare_metadata(context, Base.metadata)
-        checks = inspect(connection).get_check_constraints("jobs")
+        checks = [
+            check["name"]
+            for table in ("jobs", "arrivals", "deliveries")
+            for check in inspect(connection).get_check_constraints(table)
+        ]
     engine.dispose()
     assert differences == []
-    assert [check["name"] for check in checks] == ["ck_jobs_state"]
+    assert checks == ["ck_jobs_state", "ck_arrivals_state", "ck_deliveries_state"]
     assert set(Base.metadata.tables) == {
         "studies",
         "series",
@@ -40,6 +45,14 @@ def test_migrations_and_models_agree(place: str) -> None:
         "outbox",
         "job_events",
         "clock",
+        "arrivals",
+        "instances",
+        "suspects",
+        "deliveries",
+        "delivered_objects",
+        "destinations",
+        "commitments",
+        "workitems",
     }
 
 

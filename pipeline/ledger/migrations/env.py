@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from pipeline.ledger import exchange  # noqa: F401 - adds its tables
 from pipeline.ledger.tables import Base
 
 context.configure(

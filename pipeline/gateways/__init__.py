@@ -1,0 +1,1 @@
+"""Sockets and HTTP of other systems: one module a protocol; no ledger."""

@@ -1,0 +1,1 @@
+"""What comes in: kept on disk, recorded, and only then answered for."""
