@@ -1,7 +1,7 @@
 """Studies fetched from an archive into the inbox: what is there already is not fetched again."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -108,12 +108,7 @@ class Fetched:
         }
 
 
-def fetch(
-    source: Source,
-    selection: Query,
-    inbox: Keeper,
-    heard: Callable[[Fetched], None] = lambda _: None,
-) -> list[Fetched]:
+def fetch(source: Source, selection: Query, inbox: Keeper) -> list[Fetched]:
     """Fetch each study that matches; one that fails is told, and the next goes on.
 
     Parameters
@@ -124,8 +119,6 @@ def fetch(
         Which studies.
     inbox
         Takes the instances.
-    heard
-        Hears of each study when it is done.
 
     Raises
     ------
@@ -136,19 +129,11 @@ def fetch(
     UnusableCall
         If the selection asks for everything that the archive has.
     """
-    if not selection.is_selective:
-        raise UnusableCall(
-            "too much is asked for: name a study, accession number, patient, date or description"
-        )
-    results = []
-    for study in query(source.node, selection, source.settings):
-        results.append(fetch_study(source, study.study_instance_uid, inbox))
-        heard(results[-1])
-    return results
+    return [fetch_study(source, uid, inbox) for uid in selected(source, selection)]
 
 
-def planned(source: Source, selection: Query, inbox: Keeper) -> list[Fetched]:
-    """Return what would be fetched: no instance is asked for.
+def selected(source: Source, selection: Query) -> list[str]:
+    """Return the UIDs of the studies that match.
 
     Raises
     ------
@@ -156,13 +141,25 @@ def planned(source: Source, selection: Query, inbox: Keeper) -> list[Fetched]:
         If the archive does not answer.
     PeerRefused
         If it refuses the query.
+    UnusableCall
+        If the selection asks for everything that the archive has.
     """
-    return [
-        _seen(uid, listing(source.node, uid, source.settings), inbox)
-        for uid in (
-            study.study_instance_uid for study in query(source.node, selection, source.settings)
+    if not selection.is_selective:
+        raise UnusableCall(
+            "too much is asked for: name a study, accession number, patient, date or description"
         )
-    ]
+    found = query(source.node, selection, source.settings)
+    return [study.study_instance_uid for study in found]
+
+
+def look(source: Source, study_instance_uid: str, inbox: Keeper) -> Fetched:
+    """Return what of a study would be fetched; a failure is told, not raised."""
+    try:
+        listed = listing(source.node, study_instance_uid, source.settings)
+    except (PeerRefused, PeerUnavailable) as problem:
+        told = str(problem)
+        return Fetched(study_instance_uid=study_instance_uid, instances=0, failure=told)
+    return _seen(study_instance_uid, listed, inbox)
 
 
 def fetch_study(source: Source, study_instance_uid: str, inbox: Keeper) -> Fetched:
