@@ -17,12 +17,8 @@ from pipeline.options import (
     site_configuration,
 )
 from workers.logs import set_up_logs
-from workers.options import BrokerOption, results_folder, served_by, state_folder
+from workers.options import BrokerOption, OutputOption, results_folder, served_by, state_folder
 
-OutputOption = Annotated[
-    Path | None,
-    typer.Option("--output", metavar="DIR", help="Results. Default: as in the settings."),
-]
 SettleOption = Annotated[
     float,
     typer.Option("--settle", min=0, help="Seconds that a study must not have changed for."),
