@@ -3,7 +3,7 @@
 Which attribute is treated how is the table E.1-1 as dicom-anonymizer carries it. That library acts
 on the top level only, draws UIDs at random and keeps what it removes in dummy dates; so its table
 decides here and the acting is ours: at every depth, by the type of the attribute in its IOD, with
-UIDs mapped by a keyed hash. Frames are not altered: what is burned into them stays and is warned of.
+UIDs mapped by a keyed hash. Frames are not altered: what is burned into them stays, with a warning.
 
 References
 ----------
