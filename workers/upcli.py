@@ -17,7 +17,7 @@ from pipeline.options import (
     site_configuration,
 )
 from workers.logs import set_up_logs
-from workers.options import BrokerOption, results_folder, served_by
+from workers.options import BrokerOption, results_folder, served_by, state_folder
 
 OutputOption = Annotated[
     Path | None,
@@ -106,21 +106,12 @@ def up_command(
             configuration=settings,
             config_file=config,
             place=place,
-            state=_state(place),
+            state=state_folder(place),
             broker=broker,
             watched=watched,
         )
         status = run_up(machine)
     raise typer.Exit(status)
-
-
-def _state(place: str) -> Path:
-    """Return the folder for what a service keeps: beside a ledger that is a file, or the user's."""
-    from platformdirs import user_state_path
-
-    if "://" in place:
-        return Path(user_state_path("vesalius", appauthor=False))
-    return Path(place).expanduser().absolute().parent
 
 
 @app.command("check")

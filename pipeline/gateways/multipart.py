@@ -70,10 +70,24 @@ def instances(body: Iterable[bytes], content_type: str) -> Iterator[Encoded]:
     BrokenOff
         If it ends before its end.
     """
+    for chunks in parts(body, content_type):
+        yield instance(chunks)
+
+
+def parts(body: Iterable[bytes], content_type: str) -> Iterator[Iterator[bytes]]:
+    """Return the files of a body, each as chunks to be read before the next; as ``instances``.
+
+    Raises
+    ------
+    NotMultipart
+        If it is not what it says.
+    BrokenOff
+        If it ends before its end.
+    """
     header = Message()
     header["Content-Type"] = content_type
     if header.get_content_type() == "application/dicom":
-        yield _instance(iter(body))
+        yield iter(body)
         return
     boundary = header.get_param("boundary")
     if header.get_content_type() != "multipart/related" or not isinstance(boundary, str):
@@ -82,7 +96,7 @@ def instances(body: Iterable[bytes], content_type: str) -> Iterator[Encoded]:
     for kind, _ in events:
         if kind == "begin":
             chunks = _part(events)
-            yield _instance(chunks)
+            yield chunks
             for _ in chunks:
                 pass
 
@@ -126,8 +140,14 @@ def _events(body: Iterable[bytes], boundary: str) -> Iterator[Event]:
         raise BrokenOff
 
 
-def _instance(chunks: Iterator[bytes]) -> Encoded:
-    """Return the data set of a DICOM file, whose meta information is read [F]_."""
+def instance(chunks: Iterator[bytes]) -> Encoded:
+    """Return the data set of a DICOM file, whose meta information is read [F]_.
+
+    Raises
+    ------
+    NotMultipart
+        If it is no such file.
+    """
     head = bytearray()
     for chunk in chunks:
         head += chunk
