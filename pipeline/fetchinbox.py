@@ -9,7 +9,7 @@ from pipeline.errors import UnusableCall
 from pipeline.gateways.multipart import Encoded
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reception import Reception, Standing
-from pipeline.receive.inbox import Inbox, Offer, OtherInstance
+from pipeline.receive.inbox import Inbox, NoSpace, Offer, OtherInstance
 
 
 class InboxKeeper:
@@ -45,6 +45,8 @@ class InboxKeeper:
             for chunk in encoded.chunks:
                 incoming.write(chunk)
             kept = incoming.keep()
+        except OSError as problem:
+            raise NoSpace(f"the inbox cannot be written ({problem.strerror})") from problem
         finally:
             incoming.discard()
         if kept.standing is Standing.OTHER:

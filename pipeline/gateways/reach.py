@@ -55,7 +55,8 @@ def reach(nodes: Mapping[str, Node], settings: Configuration) -> list[Reached]:
         if is_reached
     ]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        return list(pool.map(lambda one: _reached(one[0], one[1], one[2], settings), asked))
+        answers = [pool.submit(_reached, *one, settings) for one in asked]
+    return [answer.result() for answer in answers]
 
 
 def _reached(name: str, node: Node, by: str, settings: Configuration) -> Reached:
