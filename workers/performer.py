@@ -3,6 +3,7 @@
 import logging
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -11,12 +12,15 @@ from types import FrameType
 from pipeline.analysis import Analysis
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable, PeerRefused, PeerUnavailable, UnusableCall
+from pipeline.fetch import Keeper, Source, fetch_study
+from pipeline.fetchinbox import InboxKeeper
 from pipeline.gateways.ups import DimseWorklist
 from pipeline.gateways.upsrs import WebWorklist
-from pipeline.gateways.worklist import Worklist
+from pipeline.gateways.worklist import InputReference, Worklist
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.workitems import Workitems
 from pipeline.perform import open_analyses
+from pipeline.receive.inbox import Inbox, NoSpace
 from pipeline.steps import WorklistSettings
 from pipeline.worklist.inputs import Fetch, InboxInputs
 from pipeline.worklist.perform import Performer, Site
@@ -29,6 +33,17 @@ LOOK_S = 0.25
 
 AWAY_S = 5.0
 """Time before a worklist or a ledger that is away is tried again, if no round is due sooner [s]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folders:
+    """Where files are."""
+
+    inbox: Path
+    """What is received."""
+
+    output: Path
+    """Results."""
 
 
 class Rounds:
@@ -73,7 +88,7 @@ class Rounds:
                 ending.wait(AWAY_S)
 
 
-def run_performer(configuration: Configuration, place: str, output: Path) -> None:
+def run_performer(configuration: Configuration, place: str, folders: Folders) -> None:
     """Perform steps until told to end by SIGTERM or SIGINT.
 
     Parameters
@@ -82,8 +97,8 @@ def run_performer(configuration: Configuration, place: str, output: Path) -> Non
         The site's settings.
     place
         Where the ledger is.
-    output
-        Folder for the results.
+    folders
+        Where files are.
 
     Raises
     ------
@@ -103,16 +118,24 @@ def run_performer(configuration: Configuration, place: str, output: Path) -> Non
         signal.signal(number, end)
     with Ledger.open(place) as ledger:
         performers = [
-            (name, make_performer(name, configuration, ledger, output), settings.poll_s)
+            (name, make_performer(name, configuration, ledger, folders), settings.poll_s)
             for name, settings in configuration.worklists.items()
         ]
         Rounds(performers).run(ending)
 
 
 def make_performer(
-    name: str, configuration: Configuration, ledger: Ledger, output: Path
+    name: str, configuration: Configuration, ledger: Ledger, folders: Folders
 ) -> Performer:
-    """Return the performer of one worklist of the settings."""
+    """Return the performer of one worklist of the settings.
+
+    Raises
+    ------
+    UnusableCall
+        If a file of the settings cannot be read, or the inbox cannot be written.
+    BundleRejected
+        If a model bundle is missing or altered.
+    """
     settings = configuration.worklists[name]
     opened = {
         analysis.name: analysis
@@ -124,35 +147,20 @@ def make_performer(
     def analyses(names: Sequence[str]) -> Sequence[Analysis]:
         return [opened[each] for each in names]
 
-    inbox = inbox_folder(configuration, ledger)
     site = Site(
         ledger=ledger,
         analyses=analyses,
         inputs=InboxInputs(
-            Workitems(ledger), inbox, _fetch(settings.fetch, configuration, ledger, inbox)
+            Workitems(ledger),
+            folders.inbox,
+            _fetch(settings.fetch, configuration, ledger, folders.inbox),
         ),
-        output=output.absolute(),
+        output=folders.output.absolute(),
         places=retrieve_places(settings, configuration),
         ae_title=configuration.receive.ae_title,
         attempts=configuration.service.attempts,
     )
     return Performer(name, settings, _worklist(settings, configuration), site)
-
-
-def inbox_folder(configuration: Configuration, ledger: Ledger) -> Path:
-    """Return the folder of what is received: as set, or beside a ledger that is a file.
-
-    Raises
-    ------
-    UnusableCall
-        If it is not set and the ledger is none.
-    """
-    if configuration.receive.folder is not None:
-        return configuration.receive.folder.absolute()
-    file = ledger.file
-    if file is None:
-        raise UnusableCall("no folder for what is received: set receive.folder")
-    return file.parent / "inbox"
 
 
 def retrieve_places(
@@ -176,13 +184,33 @@ def _worklist(settings: WorklistSettings, configuration: Configuration) -> Workl
     return WebWorklist(node, configuration)
 
 
+class ArchiveFetch:
+    """Brings the studies of inputs from an archive into the inbox, whole: see ``Fetch``."""
+
+    def __init__(self, source: Source, keeper: Keeper) -> None:
+        self._source, self._keeper = source, keeper
+
+    def __call__(self, inputs: Sequence[InputReference]) -> None:
+        """Bring the instances of some references."""
+        for study in dict.fromkeys(each.study_instance_uid for each in inputs):
+            try:
+                fetched = fetch_study(self._source, study, self._keeper)
+            except NoSpace as problem:
+                # The archive keeps them until there is.
+                raise PeerUnavailable(str(problem)) from problem
+            if fetched.failure is not None:
+                raise PeerUnavailable(f"node {self._source.name}: {fetched.failure}")
+
+
 def _fetch(
-    node: str | None, _configuration: Configuration, _ledger: Ledger, _inbox: Path
+    node: str | None, configuration: Configuration, ledger: Ledger, inbox: Path
 ) -> Fetch | None:
     """Return what brings inputs from a node into the inbox; None waits until they are sent."""
     if node is None:
         return None
-    raise UnusableCall("worklists.fetch: inputs cannot be fetched yet, let them be sent")
+    source = Source(name=node, node=configuration.nodes[node], settings=configuration)
+    opened = Inbox.open(inbox, ledger, configuration.receive)
+    return ArchiveFetch(source, InboxKeeper(opened, ledger))
 
 
 def _away(name: str, why: str) -> None:

@@ -17,7 +17,7 @@ from pipeline.options import (
     site_configuration,
 )
 from workers.logs import set_up_logs
-from workers.options import results_folder
+from workers.options import inbox_folder, results_folder
 
 worklist = typer.Typer(help="List the procedure steps that are performed here, and give one up.")
 app.add_typer(worklist, name="worklist")
@@ -35,12 +35,17 @@ def perform_command(
     models: ModelsOption = None,
 ) -> None:
     """Claim and perform the procedure steps of the worklists in the settings, until told to end."""
-    from workers.performer import run_performer
+    from workers.performer import Folders, run_performer
 
     with complaints():
         settings = site_configuration(config, ledger_url=ledger_url, models=models)
         set_up_logs(settings.monitoring.log)
-        run_performer(settings, ledger_place(settings), results_folder(output, settings))
+        place = ledger_place(settings)
+        folders = Folders(
+            inbox=inbox_folder(settings, place).absolute(),
+            output=results_folder(output, settings),
+        )
+        run_performer(settings, place, folders)
 
 
 @worklist.callback(invoke_without_command=True)

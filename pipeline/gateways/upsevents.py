@@ -41,6 +41,14 @@ def add_step_events(entity: AE) -> None:
     entity.add_supported_context(UnifiedProcedureStepEvent, scu_role=False, scp_role=True)
 
 
+def is_step_event(event: evt.Event) -> bool:
+    """Tell whether an N-EVENT-REPORT is one of a step.
+
+    pynetdicom calls one handler for the reports of all classes.
+    """
+    return bool(event.context.abstract_syntax == UnifiedProcedureStepEvent)
+
+
 def step_event_handler(
     take: Callable[[StepEvent], None],
 ) -> tuple[evt.EventType, Callable[[evt.Event], tuple[int, Dataset | None]]]:

@@ -109,12 +109,6 @@ class Ledger:
         """Close the connections."""
         self._engine.dispose()
 
-    @property
-    def file(self) -> Path | None:
-        """The file that it is, where it is one."""
-        is_file = self._url.get_backend_name() == "sqlite" and self._url.database
-        return Path(str(self._url.database)).absolute() if is_file else None
-
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """Open a transaction: all that is done in it is recorded at its end, or nothing.

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import read_configuration
-from pipeline.ledger.ledger import Ledger
+from pipeline.connections import Node
+from pipeline.ledger.states import JobState
+from tests.support.orthanc import Orthanc, needs_orthanc
 from tests.support.performing import Place
 from tests.support.service import ROOT, Service, free_port, wait_until
 from tests.support.steps import inputs_of, step
@@ -20,6 +23,7 @@ from tests.support.upsmanager import Manager
 from tests.support.upsrsserver import UpsRsServer
 from tests.support.upsscp import UpsScp
 from tests.support.valkey import Valkey
+from workers.performer import Folders, make_performer
 from workers.up import Machine, _parts
 
 UID = "2.25.1"
@@ -161,6 +165,37 @@ def test_the_machine_runs_a_performer_where_a_worklist_is_named(at: Place) -> No
     ]
 
 
-def test_the_ledger_says_which_file_it_is(at: Place) -> None:
-    with Ledger.open(str(at.folder / "state" / "ledger.db")) as ledger:
-        assert ledger.file == at.folder / "state" / "ledger.db"
+@needs_orthanc
+@pytest.mark.service
+@pytest.mark.parametrize("way", ["wado", "get"])
+def test_inputs_are_fetched_from_the_archive(at: Place, sound_study: Path, way: str) -> None:
+    manager = Manager()
+    assert manager.create(UID, step(inputs_of(sound_study))) == 0
+    with Orthanc(at.folder / "orthanc") as archive, UpsScp(manager) as scp:
+        config = read_configuration(settings(at, scp.port))
+        node = Node(
+            ae_title=archive.aet,
+            host="127.0.0.1",
+            port=archive.port,
+            url=archive.url if way == "wado" else None,
+        )
+        worklist = replace(config.worklists["ris"], fetch="archive")
+        config = replace(
+            config, nodes={**config.nodes, "archive": node}, worklists={"ris": worklist}
+        )
+        folders = Folders(inbox=at.folder / "inbox", output=at.folder / "out")
+        performer = make_performer("ris", config, at.ledger, folders)
+        performer.round()
+        performer.round()
+        assert at.jobs(UID) == ()
+        assert at.item(UID).reason == "inputs are waited for"
+        archive.upload(*(p for p in sound_study.rglob("*") if p.is_file()))
+        performer.round()
+        assert len(at.jobs(UID)) == 1
+        assert at.work(UID) == [JobState.DONE]
+        performer.round()
+    assert manager.items[UID].state == "COMPLETED"
+    (performed,) = manager.items[UID].dataset.UnifiedProcedureStepPerformedProcedureSequence
+    assert performed.OutputInformationSequence[0].DICOMRetrievalSequence[0].RetrieveAETitle == (
+        archive.aet
+    )
