@@ -54,6 +54,9 @@ class Machine:
     watched: tuple[str, ...] = ()
     """Words of the command that submits what is dropped into a folder; none watches nothing."""
 
+    results: tuple[str, ...] = ()
+    """Words that name the folder for results, where it is not the one of the settings."""
+
 
 def run_up(machine: Machine) -> int:
     """Run the service until told to end by SIGTERM or SIGINT; a second one ends it at once.
@@ -103,6 +106,8 @@ def _parts(machine: Machine) -> list[Part]:
     ]
     if machine.watched:
         commands.append(("watch", machine.watched, 30.0))
+    if machine.configuration.worklists:
+        commands.append(("perform-worklist", machine.results, 30.0))
     for name, words, patience_s in commands:
         parts.append(
             Part(

@@ -86,7 +86,7 @@ def up_command(
 
     Ctrl-C or SIGTERM: what runs is finished, or handed back after worker.stop_s; a second one ends
     all at once. What has died is started again. Without --broker, one is started that only this
-    machine reaches.
+    machine reaches. Worklists of the settings are performed.
     """
     from workers.up import Machine, run_up
 
@@ -105,6 +105,7 @@ def up_command(
             state=state_folder(place),
             broker=broker,
             watched=watched,
+            results=("--output", str(output.absolute())) if output else (),
         )
         status = run_up(machine)
     raise typer.Exit(status)
