@@ -215,6 +215,29 @@ class RoutingSettings:
     """File of rules; None has every analysis done that fits."""
 
 
+DCIODVFY = ("if installed", "required", "never")
+"""When the gate runs dciodvfy of dicom3tools."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateSettings:
+    """How objects are checked before they leave."""
+
+    dciodvfy: str = "if installed"
+    """When dciodvfy is run, too: one of ``DCIODVFY``."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If one is not possible.
+        """
+        if self.dciodvfy not in DCIODVFY:
+            raise UnusableCall(f"dciodvfy is {self.dciodvfy!r}, possible is {', '.join(DCIODVFY)}")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Configuration:
     """All that a site sets."""
@@ -254,6 +277,9 @@ class Configuration:
 
     tls: TlsSettings = field(default_factory=TlsSettings)
     """How this installation shows who it is."""
+
+    gate: GateSettings = field(default_factory=GateSettings)
+    """How objects are checked before they leave."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """The systems that it is connected to, by name."""
