@@ -9,6 +9,9 @@ from pipeline.ledger.deliveryrows import fail
 from pipeline.ledger.deliverystates import DUE, ledger_time
 from pipeline.ledger.exchange import CommitmentRow, DeliveredObject, DeliveryRow, DeliveryState
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
+"""Time before objects are sent again that an archive does not answer for; it doubles [s]."""
+
 
 def ask(session: Session, delivery_id: int, transaction_uid: str) -> None:
     """Record that an archive is about to be asked about the objects of a delivery."""
@@ -56,5 +59,6 @@ def answered(
         reasons = ", ".join(sorted({f"{reason:04X}" for reason in failed.values()}))
         fail(session, row, ("Unproven", f"not committed: {reasons}"))
     if row.state == DeliveryState.CONFIRMING:
-        row.not_before = None
+        later_s = min(FIRST_PAUSE_S * 2.0 ** min(row.failures, 30), LONGEST_PAUSE_S)
+        row.not_before = asked.answered_at + later_s if failed else None
     return True
