@@ -221,8 +221,8 @@ class Artifact:
     """A file that a job wrote."""
 
     kind: str
-    """What it is: ``segmentation``, ``uncertainty_map``, ``report``, ``overview``, ``figure`` or
-    ``nifti``."""
+    """What it is: ``segmentation``, ``uncertainty_map``, ``report``, ``overview``, ``image``,
+    ``key_frame``, ``key_objects``, ``figure``, ``nifti`` and the like."""
 
     relative_path: str
     """Path under the output folder, with forward slashes."""

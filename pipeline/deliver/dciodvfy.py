@@ -9,8 +9,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from pydicom.datadict import dictionary_description, keyword_dict, tag_for_keyword
 from pydicom.dataset import Dataset
 
 from pipeline.config import DCIODVFY
@@ -21,25 +24,45 @@ _IF_INSTALLED, ALWAYS, NEVER = DCIODVFY
 TIMEOUT_S = 120.0
 """Longest time that one object may take [s]."""
 
-FALSE_ERRORS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(r"SOP Class not recognized|Unrecognized SOP Class|IOD for SOP Class.*not"),
-        "a SOP class that is newer than the program: its IOD cannot be judged by it",
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FalseError:
+    """An error of the program that is none."""
+
+    line: re.Pattern[str]
+    """What its line looks like."""
+
+    reason: str
+    """Why it is none."""
+
+    character_set: str = ""
+    """Only under a Specific Character Set (0008,0005) with this term; else under all."""
+
+
+FALSE_ERRORS = (
+    FalseError(
+        line=re.compile(
+            r"Value invalid for this VR .* (PN|LO|SH|ST|LT|UC|UT) .*"
+            r"Character invalid for (this VR|character repertoire .*) = .*"
+            r"\(0x(a[1-9a-f]|[bcd][0-9a-f])\)"
+        ),
+        reason="half-width katakana are characters of ISO_IR 13 (PS3.3, C.12.1.1.2)",
+        character_set="IR 13",
     ),
-    (
-        re.compile(r"Value dubious.*Time|Leading/trailing.*TM"),
-        "fractions of a second are allowed in TM (PS3.5, 6.2)",
+    FalseError(
+        line=re.compile("Dicom dataset contains invalid data values for Value Representations"),
+        reason="a summary of errors that have lines of their own",
     ),
 )
-"""Errors that are none, with the reason."""
+"""Errors that were seen on objects that the standard allows, with the reason."""
 
 TEXT = frozenset(
     {"AE", "AS", "DA", "DT", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"}
 )
 """VRs whose values are cut out of what is told."""
 
-_NAME = re.compile(r"</?[A-Za-z]+\([0-9a-fA-F]{4},[0-9a-fA-F]{4}\)[^<>\s]*>")
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|<[^<>]*>|\[[^\]]*\]")
+_NAME = re.compile(r"</?([^<>()/]+)(\([0-9a-fA-F]{4},[0-9a-fA-F]{4}\)[^<>\s]*)?>")
+_QUOTED = re.compile(r"\"[^\"]*\"|(?<!\w)'[^']*'( \(0x\w+\))?|<[^<>]*>")
 
 
 def program() -> Path | None:
@@ -81,8 +104,10 @@ def errors(path: Path, dataset: Dataset, when: str) -> Iterator[str]:
         yield f"dciodvfy: no answer within {TIMEOUT_S:.0f} s"
         return
     hidden = _values(dataset)
+    declared = str(dataset.get("SpecificCharacterSet", ""))
+    false = [e.line for e in FALSE_ERRORS if e.character_set in declared]
     for line in (ran.stdout + ran.stderr).decode("latin-1").splitlines():
-        if line.startswith("Error") and not any(known.search(line) for known, _ in FALSE_ERRORS):
+        if line.startswith("Error") and not any(known.search(line) for known in false):
             yield f"dciodvfy: {without_values(line, hidden)}"
 
 
@@ -91,6 +116,8 @@ def without_values(line: str, hidden: list[str]) -> str:
     names: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
+        if match[1] not in _attribute_names():
+            return match[0]
         names.append(match[0])
         return f"\0{len(names) - 1}\0"
 
@@ -99,6 +126,14 @@ def without_values(line: str, hidden: list[str]) -> str:
         line = line.replace(value, "...")
     line = _QUOTED.sub("...", line)
     return re.sub(r"\0(\d+)\0", lambda match: names[int(match[1])], line)
+
+
+@lru_cache(maxsize=1)
+def _attribute_names() -> frozenset[str]:
+    """Return the keywords and the names of all attributes, which are no values."""
+    tags = (tag_for_keyword(keyword) for keyword in keyword_dict)
+    found = {dictionary_description(tag) for tag in tags if tag is not None}
+    return frozenset(found | set(keyword_dict))
 
 
 def _values(dataset: Dataset) -> list[str]:

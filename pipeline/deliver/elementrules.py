@@ -133,7 +133,7 @@ def _broken(tag: BaseTag, vr: str, raw: bytes, place: Place) -> Iterator[str]:
     if vr in SIZE:
         if len(raw) % SIZE[vr]:
             yield f"{len(raw)} bytes are no multiple of {SIZE[vr]} [PS3.5 6.2, {vr}]"
-        else:
+        elif not vr.startswith("O"):
             yield from _wrong_number(tag, vr, len(raw) // SIZE[vr])
     elif vr in DECLARED:
         yield from _broken_text(tag, vr, raw, place)

@@ -27,6 +27,7 @@ SERIES_NUMBERS = {
     "reconstruction_uncertainty": 8,
     "phases_report": 9,
     "phases_key_frames": 10,
+    "key_objects": 11,
 }
 """What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from highdicom import AlgorithmIdentificationSequence, ContributingEquipment
+from highdicom.sr import DeviceObserverIdentifyingAttributes, ObserverContext
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
@@ -85,6 +86,20 @@ def contributing_equipment(context: EncodingContext) -> ContributingEquipment:
         contribution_description=(
             f"{MAKER} {context.software_version}, bundle {context.bundle_name} "
             f"{context.bundle_version}, SHA-256 {context.bundle_digest}"
+        ),
+    )
+
+
+def observer(context: EncodingContext) -> ObserverContext:
+    """Return the software as the device that observed what a document says."""
+    return ObserverContext(
+        observer_type=codes.DCM.Device,
+        observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
+            uid=context.device_uid,
+            name=MAKER,
+            manufacturer_name=MAKER,
+            model_name=context.bundle_name,
+            serial_number=context.bundle_digest[:16],
         ),
     )
 

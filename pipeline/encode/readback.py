@@ -63,6 +63,10 @@ VALUES = {
 """Attribute that holds the value of a content item, by Value Type (0040,A040) [C173]_."""
 
 
+NAMED = frozenset({"TEXT", "CODE", "NUM", "DATETIME", "DATE", "TIME", "UIDREF", "PNAME"})
+"""Value types whose items must have a concept name, as the root must; others may do without."""
+
+
 def unreadable(path: Path, dataset: Dataset) -> Iterator[str]:
     """Yield why an object cannot be read back, or does not hold together.
 
@@ -256,6 +260,6 @@ def _wrong_item(position: str, item: Dataset) -> Iterator[str]:
     # A measurement without a value has an empty sequence: type 2.
     if keyword not in item or (not item.get(keyword) and kind != "NUM"):
         yield f"{keyword} of {where}, {kind}: missing or empty [PS3.3 C.17.3]"
-    # Only a container may do without a name (type 1C), and what a template says has none.
-    if not item.get("ConceptNameCodeSequence") and kind not in ("CONTAINER", "IMAGE", "COMPOSITE"):
+    needs_name = kind in NAMED or position == "1"
+    if needs_name and not item.get("ConceptNameCodeSequence"):
         yield f"ConceptNameCodeSequence (0040,A043) of {where}: missing or empty [PS3.3 C.17.3]"
