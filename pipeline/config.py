@@ -81,10 +81,7 @@ class LedgerSettings:
 
 
 LANES = ("stat", "routine", "batch")
-"""Lanes of inference, the most urgent first."""
-
-DELIVERY = "delivery"
-"""The lane of what goes over the network."""
+"""Lanes, the most urgent first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,10 +156,9 @@ class WorkerSettings:
         UnusableCall
             If one is not possible.
         """
-        possible = (*LANES, DELIVERY)
-        if not self.lanes or not set(self.lanes) <= set(possible):
+        if not self.lanes or not set(self.lanes) <= set(LANES):
             raise UnusableCall(
-                f"lanes is {list(self.lanes)}, possible is one or more of {', '.join(possible)}"
+                f"lanes is {list(self.lanes)}, possible is one or more of {', '.join(LANES)}"
             )
         for name, least in (("processes", 1), ("threads", 0), ("memory_mib", 1), ("stop_s", 0)):
             if getattr(self, name) < least:
@@ -194,6 +190,9 @@ class MonitoringSettings:
     traces: str | None = None
     """URL that traces are sent to, by OTLP over HTTP; None makes none."""
 
+    page_url: str | None = None
+    """URL that a JSON document is posted to when a person is needed; None posts none."""
+
     def __post_init__(self) -> None:
         """Check the values.
 
@@ -204,6 +203,8 @@ class MonitoringSettings:
         """
         if not 0 <= self.port <= LAST_PORT:
             raise UnusableCall(f"port is {self.port}, possible is 0 to {LAST_PORT}")
+        if self.page_url is not None and not self.page_url.startswith(("http://", "https://")):
+            raise UnusableCall("page_url is no http:// or https://")
         if self.log not in LOG_FORMS:
             raise UnusableCall(f"log is {self.log!r}, possible is {' or '.join(LOG_FORMS)}")
 

@@ -59,3 +59,7 @@ class PeerUnavailable(PipelineError):
 
 class PeerRefused(PipelineError):
     """Another system has answered, and will not: the reason says with which status."""
+
+
+class ObjectBlocked(PipelineError):
+    """An object must not leave: it breaks a rule of its kind, or is altered. Pages someone."""

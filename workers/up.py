@@ -31,6 +31,9 @@ BROKER_OPTIONS = {
 }
 """Settings of the embedded broker: for this machine alone, and nothing is dropped."""
 
+DELIVER_S = 60.0
+"""Time that the deliverer has to end: longer than it gives to what is in flight [s]."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
@@ -104,6 +107,8 @@ def _parts(machine: Machine) -> list[Part]:
         ("worker", (), stop_s + FORCE_S + 10.0),
         ("dispatch", (), 10.0),
     ]
+    if machine.configuration.destinations:
+        commands.append(("deliver", (), DELIVER_S))
     if machine.watched:
         commands.append(("watch", machine.watched, 30.0))
     if machine.configuration.worklists:

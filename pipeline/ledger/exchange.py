@@ -152,9 +152,14 @@ class DeliveryRow(Base):
     rank: Mapped[int]
     """The lower, the sooner: the job's priority with its sign changed, below its lane's."""
     attempts: Mapped[int] = mapped_column(server_default="0")
+    """How often it was claimed: the number of the last claim."""
+    failures: Mapped[int] = mapped_column(server_default="0")
+    """Attempts that failed in a row, for a reason that may pass."""
     not_before: Mapped[float | None] = mapped_column(Float)
     owner: Mapped[str | None] = mapped_column(String(255))
     lease_until: Mapped[float | None] = mapped_column(Float)
+    sent_s: Mapped[float | None] = mapped_column(Float)
+    """When everything had been sent; None while something is not."""
     error: Mapped[str | None] = mapped_column(String(128))
     """Class of the failure of the last attempt."""
     reason: Mapped[str | None] = mapped_column(Text)
@@ -175,8 +180,15 @@ class DeliveredObject(Base):
     )
     relative_path: Mapped[str] = mapped_column(Text, primary_key=True)
     """Path of the artifact under the job's folder."""
+    sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH))
+    """Of the artifact, as the ledger had it then."""
+    sent_sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH))
+    """Of the file as it was sent: another one where it was de-identified."""
+    sop_class_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
+    """This and the UIDs below as they were sent; None for a file that is no DICOM object."""
     sop_instance_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
-    """As it was sent: another one than the artifact's where it was de-identified."""
+    series_instance_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
+    study_instance_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
     status: Mapped[str] = mapped_column(String(16))
     """What it was answered with: four hexadecimal digits of DIMSE, or a code of HTTP."""
     is_confirmed: Mapped[bool] = mapped_column(server_default=false())
