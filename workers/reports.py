@@ -1,4 +1,4 @@
-"""What other systems report by N-EVENT-REPORT: commitments of archives, events of procedure steps."""
+"""What other systems report by N-EVENT-REPORT: commitments, and events of procedure steps."""
 
 import logging
 
