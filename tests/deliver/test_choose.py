@@ -107,3 +107,12 @@ def test_what_passes_is_told_from_what_stays(status: str, verdict: Verdict) -> N
 
 def test_no_range_is_empty() -> None:
     assert all(meaning.first <= meaning.last for meaning in (*DIMSE, *HTTP))
+
+
+def test_the_documentation_has_the_tables() -> None:
+    said = (Path(__file__).parents[2] / "docs" / "delivery.md").read_text()
+    for table, form in ((DIMSE, "{:04X}"), (HTTP, "{}")):
+        for meaning in table:
+            to = "" if meaning.first == meaning.last else f" to {form.format(meaning.last)}"
+            row = f"| {form.format(meaning.first)}{to} | {meaning.name} | {meaning.verdict} |"
+            assert row in said

@@ -101,6 +101,24 @@ def test_orthanc_commits_over_an_association_of_its_own(site: Site, tmp_path: Pa
 
 
 @needs_orthanc
+@pytest.mark.parametrize("by", ["c-store", "stow-rs"])
+def test_an_orthanc_that_loses_its_power_gets_everything_once(
+    by: str, site: Site, tmp_path: Path
+) -> None:
+    with Orthanc(tmp_path / "orthanc", aet="ARCHIVE") as orthanc:
+        site.archive("pacs", orthanc.port, url=orthanc.url, by=by, timeout_s=3.0)
+        made = [site.job(f"job {number}", ["pacs"], objects=3)[1] for number in range(12)]
+        with Running(site):
+            wait_until(lambda: "done" in site.states(), 30, site.told)
+            orthanc.kill()
+            wait_until(lambda: "PeerUnavailable" in site.told(), 30, site.told)
+            orthanc.start()
+            wait_until(lambda: set(site.states()) == {"done"}, 60, site.told)
+        wanted = sorted(str(each.sop_instance_uid) for job in made for each in job)
+        assert orthanc.sop_instance_uids() == wanted
+
+
+@needs_orthanc
 def test_orthanc_by_stow_rs(site: Site, tmp_path: Path) -> None:
     with Orthanc(tmp_path / "orthanc") as orthanc:
         site.nodes["web"] = Node(url=orthanc.url)
