@@ -22,6 +22,7 @@ from pipeline.connections import (
     TlsSettings,
 )
 from pipeline.errors import UnusableCall
+from pipeline.steps import WorklistSettings
 from pipeline.tomlrecords import refuse_unknown, section_of
 
 SEGMENTATION_TYPES = ("BINARY", "LABELMAP")
@@ -288,8 +289,11 @@ class Configuration:
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     """Where results go, by name."""
 
+    worklists: Mapping[str, WorklistSettings] = field(default_factory=dict)
+    """Worklists whose steps are performed here, by name."""
+
     def __post_init__(self) -> None:
-        """Check that nodes that are named exist.
+        """Check that what is named exists.
 
         Raises
         ------
@@ -298,10 +302,31 @@ class Configuration:
         """
         named = [("receive.ask", self.receive.ask)]
         named += [(f"destinations.{name}.node", d.node) for name, d in self.destinations.items()]
+        for name, worklist in self.worklists.items():
+            for key in ("node", "fetch", "retrieve"):
+                named.append((f"worklists.{name}.{key}", getattr(worklist, key)))
         for key, node in named:
             if node is not None and node not in self.nodes:
                 known = ", ".join(self.nodes) or "none"
                 raise UnusableCall(f"{key} is {node!r}; the nodes are {known}")
+        for name, worklist in self.worklists.items():
+            self._check_worklist(f"worklists.{name}", worklist)
+
+    def _check_worklist(self, at: str, worklist: WorklistSettings) -> None:
+        """Check that a worklist can be reached, and that its results have a place."""
+        node = self.nodes[worklist.node]
+        if worklist.by == "dimse" and node.ae_title is None:
+            raise UnusableCall(f"{at}: by dimse needs a node with an ae_title")
+        if worklist.by == "ups-rs" and node.url is None:
+            raise UnusableCall(f"{at}: by ups-rs needs a node with a url")
+        for name in worklist.delivered:
+            if name not in self.destinations:
+                known = ", ".join(self.destinations) or "none"
+                raise UnusableCall(f"{at}.delivered is {name!r}; the destinations are {known}")
+        if worklist.retrieve is None and not any(
+            self.destinations[name].node for name in worklist.delivered
+        ):
+            raise UnusableCall(f"{at} needs retrieve: no destination of delivered has a node")
 
 
 def read_configuration(path: Path | None) -> Configuration:

@@ -21,6 +21,10 @@ class InconsistentSeries(StudyRejected):
     """The instances of a series do not describe one regular image over time."""
 
 
+class IncompleteSeries(InconsistentSeries):
+    """Instances are missing in a series: they may still come."""
+
+
 class NotApplicable(StudyRejected):
     """A sound series that this analysis is not made for: the reason says what it lacks."""
 

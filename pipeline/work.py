@@ -7,7 +7,7 @@ be recorded there ends with the lease.
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from uuid import UUID
@@ -175,8 +175,9 @@ def _planned(claim: Claim, bench: Bench) -> PlannedJob:
         raise StudyRejected(f"{missing[0]}: gone since the job was submitted")
     inventory = take_inventory(files)
     for job in plan_jobs(inventory, [analysis]).jobs:
-        if job.identity.job_id == claim.job_id:
-            return job
+        identity = replace(job.identity, predecessor=order.predecessor)
+        if identity.job_id == claim.job_id:
+            return replace(job, identity=identity)
     said = [refusal.reason for refusal in inventory.refusals[:1]]
     raise StudyRejected("; ".join(["the files have changed since the job was submitted", *said]))
 

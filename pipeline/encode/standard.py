@@ -102,14 +102,54 @@ def _lacks(dataset: Dataset, nodes: dict[str, _Node], path: tuple[str, ...]) -> 
                 yield from _lacks(item, node.items, (*path, f"{keyword}[{number}]"))
 
 
+def kind_of(sop_class_uid: str, path: Sequence[str], keyword: str) -> str | None:
+    """Return the type of an attribute in an IOD, of any module: 1, 1C, 2, 2C or 3.
+
+    Parameters
+    ----------
+    sop_class_uid
+        The SOP class.
+    path
+        Keywords of the sequences around the attribute.
+    keyword
+        Its keyword.
+
+    Returns
+    -------
+    str or None
+        None where the tables have no such attribute.
+    """
+    nodes = _whole_tree(sop_class_uid)
+    for part in path:
+        if part not in nodes:
+            return None
+        nodes = nodes[part].items
+    return nodes[keyword].kind if keyword in nodes else None
+
+
 @lru_cache(maxsize=64)
 def _tree(sop_class_uid: str) -> dict[str, _Node]:
     """Return the attributes of types 1 and 2 of an IOD's mandatory modules."""
+    return _pruned(_joined(_modules(sop_class_uid, ("M",)))).items
+
+
+@lru_cache(maxsize=8)
+def _whole_tree(sop_class_uid: str) -> dict[str, _Node]:
+    """Return all attributes of an IOD."""
+    return _joined(_modules(sop_class_uid, ("M", "C", "U"))).items
+
+
+def _modules(sop_class_uid: str, usages: Sequence[str]) -> Sequence[str]:
+    """Return the modules of an IOD that are used so, without that of content items."""
     name = tables.get_sop_class_iod_map().get(sop_class_uid)
-    modules: Sequence[str] = ANY_IOD
-    if name is not None:
-        listed = tables.get_iod_module_map()[name]
-        modules = [m["key"] for m in listed if m["usage"] == "M" and m["key"] != CONTENT]
+    if name is None:
+        return ANY_IOD
+    listed = tables.get_iod_module_map()[name]
+    return [m["key"] for m in listed if m["usage"] in usages and m["key"] != CONTENT]
+
+
+def _joined(modules: Sequence[str]) -> _Node:
+    """Return the attributes of modules."""
     root = _Node()
     for module in modules:
         one = _Node()
@@ -120,7 +160,7 @@ def _tree(sop_class_uid: str) -> dict[str, _Node]:
         if keyword in root.items:
             for group in root.items[keyword].items.values():
                 group.kind = "3"
-    return _pruned(root).items
+    return root
 
 
 def _add(root: _Node, path: Sequence[str], keyword: str, kind: tuple[str, str]) -> None:

@@ -233,7 +233,8 @@ class WorkitemRow(Base):
     __tablename__ = "workitems"
 
     sop_instance_uid: Mapped[str] = mapped_column(String(UID_LENGTH), primary_key=True)
-    node: Mapped[str] = mapped_column(String(64))
+    worklist: Mapped[str] = mapped_column(String(64))
+    """Name of the worklist in the settings."""
     transaction_uid: Mapped[str] = mapped_column(String(UID_LENGTH))
     """What it was claimed with: only who knows it may change it."""
     state: Mapped[str] = mapped_column(String(16))
@@ -243,5 +244,10 @@ class WorkitemRow(Base):
     job_ids: Mapped[list[str]] = mapped_column(JSON)
     """The jobs that it is done by."""
     reason: Mapped[str | None] = mapped_column(Text)
+    """Why it was given up, or what it waits for."""
+    progress: Mapped[int] = mapped_column(server_default="0")
+    """What the worklist was last told: Procedure Step Progress (0074,1004) [%]."""
+    cancel_requested: Mapped[bool] = mapped_column(server_default=false())
+    """Whether somebody asks for it to be given up."""
     claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import URL, Engine, delete, select, update
+from sqlalchemy import URL, Connection, Engine, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -120,6 +120,18 @@ class Ledger:
         """
         with translated(self._url), Session(self._engine) as session, session.begin():
             yield session
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Open a transaction of plain statements: what is done for every instance takes no detour.
+
+        Raises
+        ------
+        LedgerUnavailable
+            If the ledger cannot be read or written.
+        """
+        with translated(self._url), self._engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

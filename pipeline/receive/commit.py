@@ -1,0 +1,136 @@
+"""Files into their place and into the ledger, together for all that wait at the time.
+
+Whoever comes first does it for everybody who has come by then; the others wait for their turn and
+mostly find it done. One sender alone waits for nobody, and many share the flushes.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from pipeline.errors import PipelineError
+from pipeline.ledger.reception import Instance, Known
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Waiting:
+    """An instance whose file is written and waits to be put into place and recorded."""
+
+    file: Path
+    """Where it lies now."""
+
+    descriptor: int
+    """The file, open."""
+
+    instance: Instance
+    """What it is."""
+
+    known: Known | None = None
+    """What the ledger says of it."""
+
+    problem: OSError | PipelineError | None = None
+    """Why it could not be put into place or recorded."""
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it was put into place and recorded, or could not be."""
+        return self.known is not None or self.problem is not None
+
+
+class Committer:
+    """Puts instances into place and records them.
+
+    Parameters
+    ----------
+    root
+        The inbox.
+    record
+        Records instances in the ledger, and says what each is.
+    """
+
+    def __init__(self, root: Path, record: Callable[[Sequence[Instance]], list[Known]]) -> None:
+        self._root, self._record = root, record
+        self._lock, self._turn = Lock(), Lock()
+        self._waiting: list[Waiting] = []
+
+    def commit(self, waiting: Waiting) -> Known:
+        """Put an instance into place and record it, and say what it is.
+
+        Raises
+        ------
+        OSError
+            If its file cannot be moved or flushed.
+        LedgerUnavailable
+            If it cannot be recorded. Its file may lie in place and counts for nothing.
+        """
+        with self._lock:
+            self._waiting.append(waiting)
+        while not waiting.is_ended:
+            with self._turn:
+                # Whoever had the turn before may have done it.
+                if not waiting.is_ended:
+                    self._carry_out(self._taken())
+        if waiting.problem is not None:
+            raise waiting.problem
+        assert waiting.known is not None  # noqa: S101 - what the loop ends with
+        return waiting.known
+
+    def _taken(self) -> list[Waiting]:
+        """Return all that wait, but one of each UID: of two at once the second is not new."""
+        with self._lock:
+            taken = {one.instance.sop_instance_uid: one for one in reversed(self._waiting)}
+            self._waiting = [one for one in self._waiting if one not in taken.values()]
+        return list(taken.values())
+
+    def _carry_out(self, taken: Sequence[Waiting]) -> None:
+        """Put files into place, flush them and their folders, record them.
+
+        They are flushed where they end: so a file system with a journal writes it once, and a file
+        that is in place and not whole is one that the ledger does not know.
+        """
+        moved = [one for one in taken if self._is_moved(one)]
+        if not moved:
+            return
+        try:
+            for folder in {(self._root / one.instance.relative_path).parent for one in moved}:
+                flush_folder(folder)
+            known = self._record([one.instance for one in moved])
+        except (OSError, PipelineError) as problem:
+            for one in moved:
+                one.problem = problem
+            return
+        for one, found in zip(moved, known, strict=True):
+            one.known = found
+
+    def _is_moved(self, one: Waiting) -> bool:
+        """Move a file to its place and flush it; tell whether that went well."""
+        place = self._root / one.instance.relative_path
+        try:
+            _move(one.file, place)
+            os.fsync(one.descriptor)
+        except OSError as problem:
+            # What could not be written is forgotten: a second flush would find nothing to do.
+            place.unlink(missing_ok=True)
+            one.problem = problem
+        return one.problem is None
+
+
+def _move(file: Path, place: Path) -> None:
+    """Move a file to its place; a folder that is new is flushed into the one above."""
+    try:
+        file.rename(place)
+    except FileNotFoundError:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        flush_folder(place.parent.parent)
+        file.rename(place)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,316 @@
+"""The inbox: instances on disk, each flushed and recorded before anybody is told that it is kept.
+
+An instance is written to a file of its own as it comes, encoded as it came, behind the meta
+information of PS3.10. The file is moved into the folder of its study, both are flushed, and the
+ledger records it; several that come at once share that. Names of files derive from digests and
+never from what a sender has said.
+
+What lies in the folder ``incoming`` was never answered for, and is removed when the inbox is
+opened. A flush that fails is not tried again, since the system forgets what it could not write: the
+file is removed, and the sender keeps the instance.
+"""
+
+import fcntl
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from tempfile import mkstemp
+from typing import Self
+
+from pipeline.connections import ReceiveSettings
+from pipeline.errors import PipelineError, UnreadableFile, UnusableCall
+from pipeline.identity import digest_bytes
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.reception import Instance, Reception, Standing
+from pipeline.receive.commit import Committer, Waiting, flush_folder
+from pipeline.receive.glance import FAR_ENOUGH, Identity, TooShort, glance
+from pipeline.receive.part10 import file_beginning, says_the_same
+
+MIB = 1 << 20
+
+KEY_LENGTH = 32
+"""Hexadecimal digits of a digest that name a file or a folder."""
+
+
+class NoSpace(PipelineError):
+    """The disk is full up to what is to stay free. The sender is to keep what it has."""
+
+
+class TooLarge(UnreadableFile):
+    """An instance is larger than a site allows."""
+
+
+class OtherInstance(UnreadableFile):
+    """A data set is not the one that was announced, or came under another one's UID."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """What a sender says of a data set before it comes."""
+
+    sop_class_uid: str
+    """What it is."""
+
+    sop_instance_uid: str
+    """Its UID."""
+
+    transfer_syntax_uid: str
+    """How it is encoded."""
+
+    sender: str
+    """Who sends it: names of application entities and nodes."""
+
+    study_instance_uid: str | None = None
+    """The study that it is said to be of; None where nothing is said."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """An instance that is kept."""
+
+    instance: Instance
+    """What it is."""
+
+    standing: Standing
+    """Whether it is new, the same as one that was received before, or another one under its UID;
+    then it lies with what is suspect."""
+
+
+class Inbox:
+    """A folder that instances are received in, and the ledger that records them.
+
+    Several processes may use the same one.
+    """
+
+    def __init__(self, root: Path, ledger: Ledger, settings: ReceiveSettings) -> None:
+        self.root, self._settings = root, settings
+        self._reception = Reception(ledger)
+        look_after_s = settings.ask_s if settings.ask else settings.quiet_s
+        self._committer = Committer(
+            root, lambda instances: self._reception.record(instances, look_after_s)
+        )
+
+    @classmethod
+    def open(cls, root: Path, ledger: Ledger, settings: ReceiveSettings) -> Self:
+        """Make the folder if it is missing, and remove what was never answered for.
+
+        Raises
+        ------
+        UnusableCall
+            If it cannot be written.
+        """
+        try:
+            for name in ("incoming", "studies", "suspects"):
+                (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+            flush_folder(root)
+            _sweep(root / "incoming")
+        except OSError as problem:
+            raise UnusableCall(f"{root}: cannot be written ({problem.strerror})") from problem
+        return cls(root, ledger, settings)
+
+    def receive(self, offer: Offer) -> "Incoming":
+        """Begin to receive a data set.
+
+        Raises
+        ------
+        NoSpace
+            If less is free than is to stay free, or the file cannot be made.
+        """
+        self.check_space()
+        try:
+            descriptor, name = mkstemp(suffix=".part", dir=self.root / "incoming")
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return Incoming(
+                offer=offer,
+                inbox=self,
+                largest=self._settings.largest_mib * MIB,
+                descriptor=descriptor,
+                file=Path(name),
+            )
+        except OSError as problem:
+            raise NoSpace(f"the inbox cannot be written ({problem.strerror})") from problem
+
+    def check_space(self) -> None:
+        """Check that as much of the disk is free as is to stay free.
+
+        Raises
+        ------
+        NoSpace
+            If it is not.
+        """
+        found = os.statvfs(self.root)
+        free_mib = found.f_bavail * found.f_frsize // MIB
+        if free_mib < self._settings.free_mib:
+            raise NoSpace(f"{free_mib} MiB are free, {self._settings.free_mib} are to stay so")
+
+    def keep(self, incoming: "Incoming", identity: Identity) -> Kept:
+        """Flush a data set that is whole, put it into place, and record it.
+
+        Raises
+        ------
+        OSError
+            If it cannot be put into place.
+        LedgerUnavailable
+            If it cannot be recorded.
+        """
+        instance = Instance(
+            study_instance_uid=identity.study_instance_uid,
+            series_instance_uid=identity.series_instance_uid,
+            sop_instance_uid=identity.sop_instance_uid,
+            sop_class_uid=identity.sop_class_uid,
+            transfer_syntax_uid=incoming.offer.transfer_syntax_uid,
+            sha256=incoming.sha256,
+            size=incoming.size,
+            relative_path=_place(identity, incoming.sha256),
+            sender=incoming.offer.sender,
+        )
+        known = self._committer.commit(
+            Waiting(file=incoming.file, descriptor=incoming.descriptor, instance=instance)
+        )
+        if known.standing is Standing.OTHER:
+            return self._kept_apart(instance, known.first)
+        return Kept(instance=instance, standing=known.standing)
+
+    def _kept_apart(self, instance: Instance, first: PurePosixPath) -> Kept:
+        """Set a data set aside that came under another one's UID, unless both say the same."""
+        place = self.root / instance.relative_path
+        if says_the_same(self.root / first, place):
+            place.unlink()
+            return Kept(instance=instance, standing=Standing.SAME)
+        apart = PurePosixPath("suspects", f"{instance.sha256}.dcm")
+        place.rename(self.root / apart)
+        flush_folder(self.root / "suspects")
+        instance = replace(instance, relative_path=apart)
+        self._reception.suspect(
+            instance, "another data set was received before under its SOP Instance UID (0008,0018)"
+        )
+        return Kept(instance=instance, standing=Standing.OTHER)
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Incoming:
+    """A data set that is received now."""
+
+    offer: Offer
+    """What its sender says of it."""
+
+    inbox: Inbox
+    """Where it goes to."""
+
+    largest: int
+    """How long it may be [byte]."""
+
+    descriptor: int
+    """Its file, open and locked."""
+
+    file: Path
+    """Its file's path."""
+
+    size: int = 0
+    """Length of what has come [byte]."""
+
+    _beginning: bytearray = field(default_factory=bytearray)
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        """Write what comes before the data set."""
+        os.write(
+            self.descriptor,
+            file_beginning(
+                self.offer.sop_class_uid,
+                self.offer.sop_instance_uid,
+                self.offer.transfer_syntax_uid,
+            ),
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what has come, hexadecimal."""
+        return self._digest.hexdigest()
+
+    def write(self, part: bytes | bytearray | memoryview) -> None:
+        """Write the next part.
+
+        Raises
+        ------
+        TooLarge
+            If the data set is larger than a site allows.
+        OSError
+            If it cannot be written.
+        """
+        self.size += len(part)
+        if self.size > self.largest:
+            raise TooLarge(f"larger than {self.largest // MIB} MiB")
+        if len(self._beginning) < FAR_ENOUGH:
+            self._beginning += part[: FAR_ENOUGH - len(self._beginning)]
+        self._digest.update(part)
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(self.descriptor, rest) :]
+
+    def keep(self) -> Kept:
+        """Flush the data set, put it into place, and record it; then it may be answered for.
+
+        Raises
+        ------
+        UnreadableFile
+            If it is no data set, is not the one that was offered, or lacks a UID.
+        NoSpace
+            If it cannot be flushed or put into place.
+        LedgerUnavailable
+            If it cannot be recorded.
+        """
+        try:
+            identity = self._identity()
+            try:
+                return self.inbox.keep(self, identity)
+            except OSError as problem:
+                raise NoSpace(f"the inbox cannot be written ({problem.strerror})") from problem
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Close the file, and remove it if it was not put into place; may be called again."""
+        if self.descriptor >= 0:
+            self.file.unlink(missing_ok=True)
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def _identity(self) -> Identity:
+        """Return what the data set says it is, which must be what was offered."""
+        try:
+            identity = glance(bytes(self._beginning), self.offer.transfer_syntax_uid)
+        except TooShort:
+            if self.size > len(self._beginning):
+                raise UnreadableFile(
+                    f"Series Instance UID (0020,000E) is not within the first {FAR_ENOUGH} bytes"
+                ) from None
+            raise
+        if identity.sop_instance_uid != self.offer.sop_instance_uid:
+            raise OtherInstance("SOP Instance UID (0008,0018) is not the one that was announced")
+        if identity.sop_class_uid != self.offer.sop_class_uid:
+            raise OtherInstance("SOP Class UID (0008,0016) is not the one that was announced")
+        if self.offer.study_instance_uid not in (None, identity.study_instance_uid):
+            raise OtherInstance("Study Instance UID (0020,000D) is not the one that was asked for")
+        return identity
+
+
+def _place(identity: Identity, sha256: str) -> PurePosixPath:
+    """Return the file of an instance, under the inbox."""
+    study, instance = (
+        digest_bytes(uid.encode())[:KEY_LENGTH]
+        for uid in (identity.study_instance_uid, identity.sop_instance_uid)
+    )
+    return PurePosixPath("studies", study, f"{instance}-{sha256[:KEY_LENGTH]}.dcm")
+
+
+def _sweep(incoming: Path) -> None:
+    """Remove files whose writers are gone."""
+    for path in incoming.glob("*.part"):
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            path.unlink(missing_ok=True)

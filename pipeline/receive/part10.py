@@ -1,0 +1,65 @@
+"""Files of PS3.10 around data sets that are kept as they came.
+
+References
+----------
+.. [P10] DICOM PS3.10, 7.1 DICOM File Meta Information.
+"""
+
+import struct
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from pipeline import __version__
+from pipeline.identity import JOB_NAMESPACE, derived_uid
+from pipeline.quiet import quietly
+
+IMPLEMENTATION_CLASS_UID = derived_uid(JOB_NAMESPACE, "implementation")
+"""Implementation Class UID (0002,0012) of this software, in files and associations."""
+
+IMPLEMENTATION_VERSION_NAME = f"VESALIUS_{__version__}"[:16]
+"""Implementation Version Name (0002,0013)."""
+
+PREAMBLE = bytes(128) + b"DICM"
+
+
+def file_beginning(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Return preamble and meta information of a file; the data set comes after it [P10]_."""
+    elements = b"".join(
+        (
+            struct.pack("<HH2sHL", 2, 1, b"OB", 0, 2) + b"\0\1",
+            _text(0x02, b"UI", sop_class_uid, b"\0"),
+            _text(0x03, b"UI", sop_instance_uid, b"\0"),
+            _text(0x10, b"UI", transfer_syntax_uid, b"\0"),
+            _text(0x12, b"UI", IMPLEMENTATION_CLASS_UID, b"\0"),
+            _text(0x13, b"SH", IMPLEMENTATION_VERSION_NAME, b" "),
+        )
+    )
+    return PREAMBLE + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements)) + elements
+
+
+def _text(element: int, representation: bytes, text: str, padding: bytes) -> bytes:
+    """Return an element of group 2 whose value is a text."""
+    value = text.encode("ascii")
+    value += padding * (len(value) % 2)
+    return struct.pack("<HH2sH", 2, element, representation, len(value)) + value
+
+
+def says_the_same(first: Path, second: Path) -> bool:
+    """Tell whether two files hold the same data set, in whatever transfer syntax each."""
+    try:
+        with quietly():
+            return bool(_read(first) == _read(second))
+    except (InvalidDicomError, AttributeError, OSError, ValueError, TypeError, EOFError):
+        return False
+
+
+def _read(path: Path) -> Dataset:
+    """Return the data set of a file, and none that is deflated: it may be a bomb."""
+    if read_file_meta_info(path).TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        raise ValueError
+    return dcmread(path)
