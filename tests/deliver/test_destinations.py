@@ -196,7 +196,7 @@ def test_a_folder_gets_whole_files_and_is_waited_for(site: Site, tmp_path: Path)
 
 
 def test_a_de_identified_delivery_leaves_no_object_as_it_was(site: Site, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("0123456789abcdef")
+    (tmp_path / "secret").write_text("0123456789abcdef" * 4)
     (tmp_path / "share").mkdir()
     site.destinations["share"] = Destination(
         by="folder",
@@ -206,7 +206,9 @@ def test_a_de_identified_delivery_leaves_no_object_as_it_was(site: Site, tmp_pat
     )
     site.job("whole", ["share"], result=whole_result())
     with Running(site):
-        wait_until(lambda: site.states()[0] in ("done", "blocked"), 60, site.told)
+        wait_until(lambda: site.states() == ["done"], 60, site.told)
+    (line,) = deliveries(site.ledger, WantedDeliveries())
+    assert line.sent == len(list(whole_result().glob("*.dcm")))
     kept = {path.read_bytes() for path in files_of(whole_result()).values()}
     assert not kept & {path.read_bytes() for path in files_of(tmp_path / "share").values()}
 
