@@ -1,5 +1,6 @@
 """One job of the service, in this process: what its end depends on, and what follows from it."""
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 from uuid import UUID
@@ -9,6 +10,7 @@ import pytest
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.config import Configuration, ModelSettings
+from pipeline.connections import Destination
 from pipeline.errors import (
     BundleRejected,
     LedgerUnavailable,
@@ -20,6 +22,7 @@ from pipeline.infer.bundle import write_file_list
 from pipeline.infer.interrupt import Reason
 from pipeline.infer.session import Compute
 from pipeline.lease import Limits
+from pipeline.ledger.deliverycare import WantedDeliveries, deliveries
 from pipeline.ledger.ledger import JobRecord, Ledger
 from pipeline.ledger.listing import Wanted, jobs
 from pipeline.ledger.queue import Queue
@@ -83,6 +86,22 @@ def test_a_job_is_done_once_however_often_it_is_called(at: Place) -> None:
     record = at.found(job)
     assert record.folder is not None
     assert what_is_wrong(record.folder, record.artifacts) is None
+
+
+def test_a_result_is_to_be_delivered_as_soon_as_it_is_there(at: Place) -> None:
+    at.bench = replace(
+        at.bench,
+        destinations={
+            "share": Destination(by="folder", folder=at.folder, always=True),
+            "named": Destination(by="folder", folder=at.folder),
+            "other": Destination(by="folder", folder=at.folder, always=True, analyses=("phases",)),
+        },
+    )
+    (job,) = at.submit(*write_volumes(at.folder / "in", 1))
+    assert deliveries(at.ledger, WantedDeliveries()) == ()
+    assert work(job, at.bench) is JobState.DONE
+    (found,) = deliveries(at.ledger, WantedDeliveries())
+    assert (found.job_id, found.destination, found.state.value) == (job, "share", "waiting")
 
 
 @pytest.mark.parametrize("fate", ["altered", "gone"])

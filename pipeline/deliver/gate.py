@@ -75,11 +75,11 @@ def _problems(path: Path, settings: GateSettings) -> Iterator[str]:
         yield from _wrong_modules(dataset)
         yield from wrong_pixels(path, dataset)
         yield from unreadable(path, dataset)
+        # Within, too: it needs the values, so as to cut them out.
+        yield from errors(path, dataset, settings.dciodvfy)
     except PARSE_ERRORS:
         # Not chained: pydicom's text quotes values.
         yield "an element cannot be parsed [PS3.5 7.1]"
-        return
-    yield from errors(path, dataset, settings.dciodvfy)
 
 
 def _read(path: Path) -> Dataset | None:

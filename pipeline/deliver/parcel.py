@@ -4,6 +4,7 @@ Nothing of a delivery leaves before all of it is ready: an archive never gets ha
 is not fit.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,15 @@ from pydicom.errors import InvalidDicomError
 
 from pipeline.config import Configuration
 from pipeline.connections import Destination
+from pipeline.deliver.cleaning import MANNER
 from pipeline.deliver.deidentify import deidentified
 from pipeline.deliver.gate import check
-from pipeline.errors import ObjectBlocked
+from pipeline.errors import ObjectBlocked, UnreadableFile
 from pipeline.identity import digest_file
 from pipeline.ledger.deliveries import SentObject
 from pipeline.study import Artifact
+
+LOG = logging.getLogger(__name__)
 
 TOLD = 3
 """Problems of an object that are told."""
@@ -112,13 +116,29 @@ def ready(
             parcels.append(Parcel(artifact=artifact, name=name, path=path, sha256=artifact.sha256))
             continue
         _check_fit(path, artifact, settings)
-        if destination.deidentify and destination.deidentify_key is not None:
+        if destination.deidentify:
             target = scratch / f"{number}.dcm"
-            deidentified(path, target, destination.deidentify_key.read_bytes().strip())
+            _deidentify(path, target, artifact, destination)
             _check_fit(target, artifact, settings)
             path = target
         parcels.append(_object(path, artifact, folder))
     return parcels
+
+
+def _deidentify(path: Path, target: Path, artifact: Artifact, destination: Destination) -> None:
+    """De-identify an object, and log what was done and what a person should look at."""
+    if destination.deidentify_key is None:
+        raise ObjectBlocked("there is no key to de-identify with")
+    try:
+        report = deidentified(path, target, destination.deidentify_key.read_bytes().strip())
+    except UnreadableFile:
+        raise ObjectBlocked(f"{artifact.relative_path} cannot be de-identified") from None
+    done = ", ".join(f"{count} {manner}" for manner in MANNER if (count := report.count(manner)))
+    LOG.info("de-identified an object: %s", done, extra={"action": "deidentified"})
+    for warning in report.warnings:
+        LOG.warning(
+            "an object that was de-identified: %s", warning, extra={"action": "deidentified"}
+        )
 
 
 def _check_whole(path: Path, artifact: Artifact) -> None:

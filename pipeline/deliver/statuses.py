@@ -68,6 +68,7 @@ DIMSE: tuple[Meaning, ...] = (
     Meaning(0x0110, 0x0110, Verdict.LATER, "Processing failure", "P7"),
     Meaning(0x0111, 0x0111, Verdict.THERE, "Duplicate SOP Instance", "P7"),
     Meaning(0x0112, 0x0112, Verdict.LATER, "No such SOP Instance", "P7"),
+    Meaning(0x0113, 0x0114, Verdict.NEVER, "No such event type, or argument", "P7"),
     Meaning(0x0115, 0x0115, Verdict.NEVER, "Invalid argument value", "P7"),
     Meaning(0x0116, 0x0116, Verdict.WARNED, "Attribute value out of range", "P7"),
     Meaning(0x0117, 0x0117, Verdict.NEVER, "Invalid SOP Instance", "P7"),

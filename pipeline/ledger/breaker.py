@@ -88,6 +88,15 @@ def door(session: Session, name: str, trial_s: float) -> Door:
     return Door.TRIAL
 
 
+def is_shut(session: Session, name: str) -> bool:
+    """Tell whether no attempt may be made now, without locking anything."""
+    row = session.get(DestinationRow, name)
+    if row is None:
+        return False
+    closed = row.closed_until is not None and row.closed_until > ledger_time(session)
+    return closed or row.held is not None
+
+
 def note_answer(session: Session, name: str) -> None:
     """Record that a destination answers: what failed because it did not is due at once."""
     row = session.get(DestinationRow, name, with_for_update=True)

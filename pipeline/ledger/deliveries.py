@@ -13,7 +13,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.connections import Destination
-from pipeline.ledger.breaker import Door, door, note_answer, note_failure, note_hold
+from pipeline.ledger.breaker import Door, door, is_shut, note_answer, note_failure, note_hold
 from pipeline.ledger.clock import LedgerClock
 from pipeline.ledger.commitments import answered, ask, has_answer
 from pipeline.ledger.deliveryrows import (
@@ -117,7 +117,7 @@ class Deliveries:
             .limit(1)
         )
         with self._ledger.reading() as session:
-            if session.scalars(due).first() is None:
+            if is_shut(session, destination) or session.scalars(due).first() is None:
                 return None
         with self._ledger.transaction() as session:
             row = session.scalars(due.with_for_update(skip_locked=True)).first()

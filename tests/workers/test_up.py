@@ -227,6 +227,25 @@ def test_a_dropped_study_is_taken_when_it_has_stopped_changing(up: Up, tmp_path:
     assert (study / "a.nii").read_bytes() == content
 
 
+def test_results_go_to_a_destination_as_soon_as_one_is_configured(up: Up, tmp_path: Path) -> None:
+    (tmp_path / "share").mkdir()
+    with up.config.open("a") as file:
+        file.write('[destinations.share]\nby = "folder"\nfolder = "share"\nalways = true\n')
+    up.start()
+    assert up.part("deliver") is not None
+    up.call("submit", *write_volumes(tmp_path / "in", 1))
+
+    def is_there() -> bool:
+        found = json.loads(up.call("deliveries", "--json"))["deliveries"]
+        return [each["state"] for each in found] == ["done"]
+
+    wait_until(is_there, 90, up.told)
+    sent = sorted(p.read_bytes() for p in (tmp_path / "share").rglob("*") if p.is_file())
+    made = (p for p in (tmp_path / "out").rglob("*") if p.is_file() and p.parent.name != "out")
+    assert sent == sorted(path.read_bytes() for path in made)
+    assert 'vesalius_deliveries{destination="share",state="done"} 1.0' in up.fetched("metrics")
+
+
 def test_a_second_service_on_the_same_folder_is_refused(up: Up) -> None:
     up.start()
     done = subprocess.run(
