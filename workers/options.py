@@ -18,6 +18,10 @@ BrokerOption = Annotated[
         help="Broker: redis:// or amqp://. Default: as in the settings.",
     ),
 ]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Results. Default: as in the settings."),
+]
 
 
 def served_by(settings: Configuration, broker: str | None) -> Configuration:

@@ -9,12 +9,13 @@ from pipeline.options import (
     ConfigOption,
     JsonOption,
     LedgerOption,
+    ModelsOption,
     complaints,
     ledger_place,
     site_configuration,
 )
 from workers.logs import set_up_logs
-from workers.options import inbox_folder
+from workers.options import OutputOption, inbox_folder, results_folder
 
 
 @app.command("receive")
@@ -28,6 +29,25 @@ def receive_command(*, config: ConfigOption = None, ledger_url: LedgerOption = N
         place = ledger_place(settings)
         status = run_receiver(settings, place, inbox_folder(settings, place))
     raise typer.Exit(status)
+
+
+@app.command("assemble")
+def assemble_command(
+    *,
+    output: OutputOption = None,
+    config: ConfigOption = None,
+    ledger_url: LedgerOption = None,
+    models: ModelsOption = None,
+) -> None:
+    """Submit the studies that were received as soon as they are whole, until told to end."""
+    from workers.assembler import run_assembler
+
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url, models=models)
+        set_up_logs(settings.monitoring.log)
+        place = ledger_place(settings)
+        inbox, results = inbox_folder(settings, place), results_folder(output, settings)
+        run_assembler(settings, place, inbox, results)
 
 
 @app.command("arrivals")

@@ -29,6 +29,7 @@ from pipeline.receive.callers import Callers
 from pipeline.receive.inbox import Inbox
 from pipeline.receive.server import ReceivingServer, application_entity, receiving_handlers
 from workers.bound import end_with
+from workers.reports import report_handler
 
 LOG = logging.getLogger(__name__)
 
@@ -159,6 +160,7 @@ def _receive(post: Post) -> None:
             handlers=(
                 *receiving_handlers(inbox, Callers.parse(settings.callers)),
                 announcement_handler(Arrivals(ledger), settings.ask_s),
+                report_handler(ledger),
             ),
         )
 

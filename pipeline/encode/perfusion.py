@@ -9,6 +9,13 @@ from pathlib import Path
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.encode.context import UNKNOWN_DATE, EncodingContext, stated_moment
 from pipeline.encode.figures import overview, write_figures
+from pipeline.encode.keyobject import (
+    FILE,
+    KIND,
+    key_object_document,
+    result_object,
+    source_objects,
+)
 from pipeline.encode.overview import overview_object
 from pipeline.encode.parametricmap import uncertainty_object
 from pipeline.encode.provenance import artifact, write_object
@@ -18,6 +25,12 @@ from pipeline.encode.sources import source_header, stand_ins
 from pipeline.imaging.nifti import write_volume
 from pipeline.quiet import quietly
 from pipeline.study import Artifact, InputSeries, VideoSeries
+
+DESCRIPTION = (
+    "Perfusion analysis: measurements, overview, segmentation and its uncertainty; then, for each "
+    "slice, the source image of the beat at which the blood pool is brightest. For research only."
+)
+"""What the key objects are."""
 
 FIGURES = "figures"
 """Name of the folder that figures go to."""
@@ -77,7 +90,8 @@ def _write_dicom(
     """Write the DICOM objects."""
     header = source_header(series)
     source = series, stand_ins(series, header, context)
-    written, segmentations = [], []
+    written: list[Artifact] = []
+    segmentations = []
     for kind in context.segmentation_types:
         instance = segmentation_object(result.segmentation, kind, source, context)
         segmentations.append(instance)
@@ -89,4 +103,10 @@ def _write_dicom(
     written.append(write_object(report, "report", folder, "report.dcm"))
     picture = overview_object(overview(series.image, result), (series, header), context)
     written.append(write_object(picture, "overview", folder, "overview.dcm"))
+    shown = [series.frames[s.peak_beat][s.slice_index] for s in result.slices if s.chosen_member]
+    # One form of the segmentation: they say the same, and DCMTK 3.6.7 opens no document
+    # that points at a label map.
+    keys = [result_object(o) for o in (report, picture, segmentations[0], uncertainty)]
+    document = key_object_document([*keys, *source_objects(shown)], DESCRIPTION, header, context)
+    written.append(write_object(document, KIND, folder, FILE))
     return written

@@ -9,6 +9,13 @@ from pathlib import Path
 from pipeline.analyses.phases.result import PhasesResult
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.keyframes import key_frame_object, key_frames, write_key_frame
+from pipeline.encode.keyobject import (
+    FILE,
+    KIND,
+    KeyObject,
+    key_object_document,
+    result_object,
+)
 from pipeline.encode.perfusion import FIGURES
 from pipeline.encode.phasereport import phases_report
 from pipeline.encode.phaseribbon import write_ribbon
@@ -22,7 +29,13 @@ from pipeline.encode.phasestext import (
 from pipeline.encode.provenance import artifact, write_object
 from pipeline.encode.sources import source_header
 from pipeline.quiet import quietly
-from pipeline.study import Artifact, VideoSeries
+from pipeline.study import Artifact, VideoInstance, VideoSeries
+
+DESCRIPTION = (
+    "Phases of an operation: the report, the picture at which each phase begins, then the video. "
+    "For research only."
+)
+"""What the key objects are."""
 
 KEY_FRAMES = "key_frames"
 """Name of the folder that key frames go to."""
@@ -67,7 +80,7 @@ def _pictures(
     result: PhasesResult, series: VideoSeries, context: EncodingContext, folder: Path
 ) -> list[Artifact]:
     """Write the key frames, and the DICOM objects where there is a patient."""
-    written = []
+    written: list[Artifact] = []
     frames = key_frames(result, series)
     (folder / KEY_FRAMES).mkdir()
     for number, frame in enumerate(frames, start=1):
@@ -81,8 +94,22 @@ def _pictures(
         header = source_header(series)
         report = phases_report(result, series, header, context)
         written.append(write_object(report, "report", folder, "report.dcm"))
+        keys = [result_object(report)]
         for number, frame in enumerate(frames, start=1):
             picture = key_frame_object(frame, number, (series, header), context)
             name = f"{KEY_FRAMES}/{number:02d}_{frame.segment.phase}.dcm"
             written.append(write_object(picture, "key_frame", folder, name))
+            keys.append(result_object(picture))
+        keys += [_video_object(instance) for instance in series.instances]
+        document = key_object_document(keys, DESCRIPTION, header, context)
+        written.append(write_object(document, KIND, folder, FILE))
     return written
+
+
+def _video_object(instance: VideoInstance) -> KeyObject:
+    """Return how an instance of the video is pointed at."""
+    return KeyObject(
+        sop_class_uid=instance.sop_class_uid,
+        sop_instance_uid=instance.sop_instance_uid,
+        series_instance_uid=instance.series_instance_uid,
+    )

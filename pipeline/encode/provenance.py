@@ -5,10 +5,12 @@ References
 .. [C121] DICOM PS3.3, C.12.1 SOP Common module: Contributing Equipment, Content Qualification.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 from highdicom import AlgorithmIdentificationSequence, ContributingEquipment
+from highdicom.sr import DeviceObserverIdentifyingAttributes, ObserverContext
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
@@ -89,6 +91,20 @@ def contributing_equipment(context: EncodingContext) -> ContributingEquipment:
     )
 
 
+def observer(context: EncodingContext) -> ObserverContext:
+    """Return the software as the device that observed what a document says."""
+    return ObserverContext(
+        observer_type=codes.DCM.Device,
+        observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
+            uid=context.device_uid,
+            name=MAKER,
+            manufacturer_name=MAKER,
+            model_name=context.bundle_name,
+            serial_number=context.bundle_digest[:16],
+        ),
+    )
+
+
 def algorithm(context: EncodingContext) -> AlgorithmIdentificationSequence:
     """Return the item of an Algorithm Identification Sequence for the bundle."""
     return AlgorithmIdentificationSequence(
@@ -117,6 +133,25 @@ def settle(instance: Dataset, role: str, header: Dataset, context: EncodingConte
     for sequence in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
         for item in instance.get(sequence, []):
             item.DimensionOrganizationUID = context.uid(role, DIMENSIONS)
+    if instance.Modality == "SR" and context.predecessor is not None:
+        instance.PredecessorDocumentsSequence = [
+            _predecessor(instance, role, replace(context, job_id=context.predecessor))
+        ]
+
+
+def _predecessor(instance: Dataset, role: str, before: EncodingContext) -> Dataset:
+    """Return a reference to the document that a document replaces: PS3.3, C.17.2.3.
+
+    Late instances made a revision of it: the same role of another job in the same study.
+    """
+    document, series, study = Dataset(), Dataset(), Dataset()
+    document.ReferencedSOPClassUID = instance.SOPClassUID
+    document.ReferencedSOPInstanceUID = before.uid(role)
+    series.SeriesInstanceUID = before.uid(role, "series")
+    series.ReferencedSOPSequence = [document]
+    study.StudyInstanceUID = instance.StudyInstanceUID
+    study.ReferencedSeriesSequence = [series]
+    return study
 
 
 def write_object(instance: Dataset, kind: str, folder: Path, name: str) -> Artifact:

@@ -15,6 +15,13 @@ from pipeline.analyses.reconstruction.result import ReconstructionResult
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.enhancedmr import enhanced_image
 from pipeline.encode.intensitymap import deviation_object
+from pipeline.encode.keyobject import (
+    FILE,
+    KIND,
+    key_object_document,
+    result_object,
+    source_objects,
+)
 from pipeline.encode.mrimage import ROLE, classic_images
 from pipeline.encode.mrseries import ImageSeries
 from pipeline.encode.perfusion import FIGURES
@@ -29,6 +36,12 @@ from pipeline.study import Artifact, InputSeries, RawSeries, SourceFrame
 
 CLASSIC, ENHANCED = "CLASSIC", "ENHANCED"
 """Forms of MR images."""
+
+DESCRIPTION = (
+    "Reconstruction from raw data: the images, and where it is known how far reconstructions of "
+    "data perturbed within their noise lie apart. For research only."
+)
+"""What the key objects are."""
 
 IMAGES = "images"
 """Name of the folder that classic images go to."""
@@ -174,18 +187,26 @@ def _image_name(images: ImageSeries, frame: int, index: int) -> str:
 
 def _write_dicom(images: ImageSeries, folder: Path) -> list[Artifact]:
     """Write the DICOM objects."""
-    written = []
+    written: list[Artifact] = []
+    keys = []
+    as_input = _as_input(images, folder)
     if CLASSIC in images.context.mr_image_types:
         (folder / IMAGES).mkdir()
         for frame, index, image in classic_images(images):
             name = _image_name(images, frame, index)
             written.append(write_object(image, "image", folder, name))
+        keys += source_objects(frame for row in as_input.frames for frame in row)
     if ENHANCED in images.context.mr_image_types:
-        written.append(write_object(enhanced_image(images), "image", folder, "enhanced.dcm"))
+        enhanced = enhanced_image(images)
+        written.append(write_object(enhanced, "image", folder, "enhanced.dcm"))
+        keys.append(result_object(enhanced))
     deviation = images.result.uncertainty
     if deviation is not None:
-        instance = deviation_object(deviation, images, _as_input(images, folder))
+        instance = deviation_object(deviation, images, as_input)
         written.append(write_object(instance, "uncertainty_map", folder, "uncertainty.dcm"))
+        keys.append(result_object(instance))
+    document = key_object_document(keys, DESCRIPTION, images.header, images.context)
+    written.append(write_object(document, KIND, folder, FILE))
     return written
 
 

@@ -13,12 +13,10 @@ from highdicom.seg import Segmentation
 from highdicom.sr import (
     AlgorithmIdentification,
     Comprehensive3DSR,
-    DeviceObserverIdentifyingAttributes,
     FindingSite,
     Measurement,
     MeasurementReport,
     ObservationContext,
-    ObserverContext,
     PlanarROIMeasurementsAndQualitativeEvaluations,
     ReferencedSegmentationFrame,
     SourceImageForSegmentation,
@@ -40,8 +38,8 @@ from pipeline.encode.codes import (
     Structure,
     private_scheme,
 )
-from pipeline.encode.context import MAKER, EncodingContext
-from pipeline.encode.provenance import identification, settle
+from pipeline.encode.context import EncodingContext
+from pipeline.encode.provenance import identification, observer, settle
 from pipeline.encode.sources import slice_of
 from pipeline.study import InputSeries, SourceFrame
 from pipeline.study import Measurement as Measured
@@ -79,18 +77,8 @@ def report_object(
         for structure in STRUCTURES
         if _measured(result.measurements, found, structure)
     ]
-    observer = ObserverContext(
-        observer_type=codes.DCM.Device,
-        observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
-            uid=context.device_uid,
-            name=MAKER,
-            manufacturer_name=MAKER,
-            model_name=context.bundle_name,
-            serial_number=context.bundle_digest[:16],
-        ),
-    )
     report = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=observer),
+        observation_context=ObservationContext(observer_device_context=observer(context)),
         procedure_reported=MR_OF_THE_HEART,
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,

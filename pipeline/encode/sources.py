@@ -188,9 +188,15 @@ def name_sources(instance: Dataset, series: InputSeries) -> None:
 
 
 def _derivation(frames: Sequence[SourceFrame], derivation: Code) -> Dataset:
-    """Return the item of a Derivation Image Sequence for one slice."""
+    """Return the item of a Derivation Image Sequence for one slice.
+
+    Each frame has an item of its own, also those of one instance: several frame numbers in one
+    item are allowed, but highdicom does not open such an object.
+    """
     item = Dataset()
-    item.SourceImageSequence = DicomSequence(_referenced(frames))
+    item.SourceImageSequence = DicomSequence(
+        [reference for frame in frames for reference in _referenced([frame])]
+    )
     item.DerivationCodeSequence = DicomSequence([coded(derivation)])
     return item
 
