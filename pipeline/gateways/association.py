@@ -100,18 +100,14 @@ def associate(
         _check_accepted(line, association, settings)
         yield association
     except (PeerUnavailable, RuntimeError) as problem:
-        line.end(association)
         # pynetdicom raises RuntimeError where the association is gone.
-        if isinstance(problem, RuntimeError) and not line.is_lost(association):
-            raise
-        if isinstance(problem, PeerUnavailable) and not line.was_silent:
+        is_known = isinstance(problem, PeerUnavailable) and not line.was_silent
+        if is_known or not line.is_lost(association):
             raise
         raise line.lost() from None
-    except BaseException:
-        line.end(association)
-        raise
     else:
         association.release()
+    finally:
         line.end(association)
 
 
