@@ -76,3 +76,31 @@ def arrivals_command(
         why = f"  {study.why}" if study.why else ""
         line = f"{study.study_instance_uid}  {study.state.value:8} revision {study.revision}"
         typer.echo(printable(f"{line}  {study.n_instances}{expected} instances{why}"))
+
+
+@app.command("turnaround")
+def turnaround_command(
+    *, config: ConfigOption = None, as_json: JsonOption = False, ledger_url: LedgerOption = None
+) -> None:
+    """Tell how long results took: from a study's last instance to the proof at the destination."""
+    from dataclasses import asdict
+
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.ledger.turnaround import quantile, turnarounds
+    from pipeline.manifest import serialised
+
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        with Ledger.open(ledger_place(settings)) as ledger:
+            found = turnarounds(ledger)
+    if as_json:
+        typer.echo(serialised({"turnarounds": [asdict(one) for one in found]}).rstrip())
+        return
+    for key in sorted({(one.destination, one.analysis) for one in found}):
+        own = [one for one in found if (one.destination, one.analysis) == key]
+        total = [one.total_s for one in own]
+        share = sum(one.model_s for one in own) / sum(total)
+        typer.echo(
+            f"{key[0]} {key[1]}: {len(own)} results, median {quantile(total, 0.5):.1f} s, "
+            f"95 % within {quantile(total, 0.95):.1f} s; the analysis itself is {share:.0%}"
+        )
