@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from pipeline.config import Configuration
-from pipeline.errors import UnusableCall
 from pipeline.gateways.multipart import Encoded
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reception import Reception, Standing
+from pipeline.receive.glance import FAR_ENOUGH, glance
 from pipeline.receive.inbox import Inbox, NoSpace, Offer, OtherInstance
 
 
@@ -34,15 +35,22 @@ class InboxKeeper:
         LedgerUnavailable
             If it cannot be recorded.
         """
+        beginning = bytearray()
+        for chunk in encoded.chunks:
+            beginning += chunk
+            if len(beginning) >= FAR_ENOUGH:
+                break
+        # The meta information of files that were de-identified often has other UIDs.
+        identity = glance(bytes(beginning), encoded.transfer_syntax_uid)
         offer = Offer(
-            sop_class_uid=encoded.sop_class_uid,
-            sop_instance_uid=encoded.sop_instance_uid,
+            sop_class_uid=identity.sop_class_uid,
+            sop_instance_uid=identity.sop_instance_uid,
             transfer_syntax_uid=encoded.transfer_syntax_uid,
             sender=sender,
         )
         incoming = self._inbox.receive(offer)
         try:
-            for chunk in encoded.chunks:
+            for chunk in chain((bytes(beginning),), encoded.chunks):
                 incoming.write(chunk)
             kept = incoming.keep()
         except OSError as problem:
@@ -54,7 +62,7 @@ class InboxKeeper:
 
 
 @contextmanager
-def open_inbox(settings: Configuration, place: str) -> Iterator[InboxKeeper]:
+def open_inbox(settings: Configuration, place: str, folder: Path) -> Iterator[InboxKeeper]:
     """Hold the inbox of a site.
 
     Parameters
@@ -63,18 +71,15 @@ def open_inbox(settings: Configuration, place: str) -> Iterator[InboxKeeper]:
         The site's.
     place
         Where its ledger is.
+    folder
+        Where the inbox is.
 
     Raises
     ------
     UnusableCall
-        If no folder is set and the ledger is no file, or it cannot be written.
+        If the folder cannot be written.
     LedgerUnavailable
         If the ledger cannot be used.
     """
-    folder = settings.receive.folder
-    if folder is None:
-        if "://" in place:
-            raise UnusableCall("the ledger is no file: set receive.folder")
-        folder = Path(place).expanduser().absolute().parent / "inbox"
     with Ledger.open(place) as ledger:
         yield InboxKeeper(Inbox.open(folder, ledger, settings.receive), ledger)

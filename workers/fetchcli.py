@@ -18,6 +18,7 @@ from pipeline.options import (
     ledger_place,
     site_configuration,
 )
+from workers.options import inbox_folder
 
 if TYPE_CHECKING:
     from pipeline.analysis import Priors
@@ -163,7 +164,8 @@ def fetch_command(
             limit=limit,
         )
         earlier = Priors(number=priors, within_days=within_days, modality=modality)
-        with open_inbox(settings, ledger_place(settings)) as inbox:
+        place = ledger_place(settings)
+        with open_inbox(settings, place, inbox_folder(settings, place)) as inbox:
             uids = _studies(source, wanted, (priors_of, earlier))
             results = list(_fetched(source, uids, inbox, (dry_run, as_json)))
     failed = sum(one.failure is not None for one in results)

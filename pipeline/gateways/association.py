@@ -12,6 +12,7 @@ References
 """
 
 import logging
+import queue
 import socket
 import ssl
 import threading
@@ -100,18 +101,14 @@ def associate(
         _check_accepted(line, association, settings)
         yield association
     except (PeerUnavailable, RuntimeError) as problem:
-        line.end(association)
         # pynetdicom raises RuntimeError where the association is gone.
-        if isinstance(problem, RuntimeError) and not line.is_lost(association):
-            raise
-        if isinstance(problem, PeerUnavailable) and not line.was_silent:
+        is_known = isinstance(problem, PeerUnavailable) and not line.was_silent
+        if is_known or not line.is_lost(association):
             raise
         raise line.lost() from None
-    except BaseException:
-        line.end(association)
-        raise
     else:
         association.release()
+    finally:
         line.end(association)
 
 
@@ -178,6 +175,30 @@ class _Entity(AE):
             self.plain.close()
 
 
+class _Answers(queue.Queue[Any]):
+    """Messages that came, of which pynetdicom's reactor gets requests only.
+
+    Between two operations the reactor runs for a moment, and may wake when the next one has begun:
+    it would take an answer off the queue and drop it, an entry of a query among them.
+    """
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ANN401
+        """Return the next message; without waiting, as the reactor asks, if it is a request.
+
+        Raises
+        ------
+        queue.Empty
+            If there is none.
+        """
+        if block:
+            return super().get(block, timeout)
+        with self.mutex:
+            message = self.queue[0][1] if self.queue else None
+            if message is None or not message.is_valid_request:
+                raise queue.Empty
+            return self._get()
+
+
 class _Line:
     """The connection of an association, and when something last went over it."""
 
@@ -215,6 +236,7 @@ class _Line:
             return
         # Nagle's algorithm waits for the peer's delayed acknowledgement at each small PDU.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        event.assoc.dimse.msg_queue = _Answers()
         self._passed(event)
         threading.Thread(target=self._watch, name="association watch", daemon=True).start()
 

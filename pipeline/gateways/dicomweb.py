@@ -271,6 +271,7 @@ class _Session(requests.Session):
             return None
         here, there = urlsplit(resp.url), urlsplit(target)
         if there.netloc and (there.scheme, there.netloc) != (here.scheme, here.netloc):
+            resp.close()
             raise requests.TooManyRedirects
         return target
 

@@ -223,8 +223,8 @@ def move(
 def storage_contexts(classes: Sequence[str]) -> list[PresentationContext]:
     """Return what is asked for to be sent instances of some classes as they are stored.
 
-    A context of its own for each compressed transfer syntax: of those in one context the archive
-    takes one, and would have to convert instances that are stored in another.
+    A context of its own for each transfer syntax, as far as there is room: of those in one context
+    the archive takes one, and would have to convert instances that are stored in another.
     """
     if not classes:
         usual = [str(context.abstract_syntax) for context in StoragePresentationContexts]
@@ -233,10 +233,10 @@ def storage_contexts(classes: Sequence[str]) -> list[PresentationContext]:
     each = MOST_CONTEXTS // len(names)
     if each < 2:
         return [build_context(uid, list(PLAIN + COMPRESSED)) for uid in names]
-    alone, rest = COMPRESSED[: each - 2], COMPRESSED[each - 2 :]
+    syntaxes = PLAIN + COMPRESSED
+    alone, rest = syntaxes[: each - 1], syntaxes[each - 1 :]
     contexts = []
     for uid in names:
-        contexts.append(build_context(uid, list(PLAIN)))
         contexts += [build_context(uid, [syntax]) for syntax in alone]
         if rest:
             contexts.append(build_context(uid, list(rest)))

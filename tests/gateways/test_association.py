@@ -1,12 +1,18 @@
 """An association is opened, watched and ended; what a peer does wrong is told by its kind."""
 
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from pydicom.dataset import Dataset
 from pynetdicom import build_context, evt
-from pynetdicom.sop_class import MRImageStorage, Verification
+from pynetdicom.sop_class import (
+    MRImageStorage,
+    StudyRootQueryRetrieveInformationModelFind,
+    Verification,
+)
 
 from pipeline.config import Configuration
 from pipeline.connections import Node, ReceiveSettings
@@ -16,6 +22,7 @@ from tests.support.dimsepeers import node_at, raw_server, served
 from tests.support.service import free_port
 
 SETTINGS = Configuration(receive=ReceiveSettings(ae_title="US"))
+FIND = StudyRootQueryRetrieveInformationModelFind
 ECHO = [build_context(Verification)]
 
 
@@ -150,3 +157,44 @@ def test_what_the_caller_raises_aborts_the_association_and_passes() -> None:
         while len(ends) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
     assert ends == ["EVT_RELEASED", "EVT_ABORTED"]
+
+
+class Late(threading.Event):
+    """An event that whoever waits for it hears of late, as on a busy machine."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        heard = super().wait(timeout)
+        threading.Event().wait(0.02)
+        return heard
+
+
+def test_no_answer_is_lost_between_operations_on_a_busy_machine() -> None:
+    # pynetdicom's reactor takes an answer off the queue if it wakes late, and drops it.
+    def find(event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
+        for _ in range(3):
+            yield 0xFF00, event.identifier
+        yield 0, None
+
+    def slow(event: evt.Event) -> None:
+        checkpoint = Late()
+        checkpoint.set()
+        event.assoc._reactor_checkpoint = checkpoint
+
+    asked = Dataset()
+    asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", "1.2"
+    with (
+        served([FIND], [(evt.EVT_C_FIND, find)]) as port,
+        associate(
+            node_at(port),
+            [build_context(FIND)],
+            SETTINGS,
+            handlers=[(evt.EVT_CONN_OPEN, slow)],
+        ) as association,
+    ):
+        numbers = []
+        for _ in range(10):
+            answers = association.send_c_find(asked, FIND)
+            # Time for all to come, and for the reactor to wake.
+            threading.Event().wait(0.1)
+            numbers.append(len(list(answers)))
+    assert numbers == [4] * 10

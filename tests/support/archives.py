@@ -11,6 +11,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from pipeline.errors import UnreadableFile
 from pipeline.gateways.multipart import Encoded
+from pipeline.receive.glance import glance
 
 NAMES = {
     "japanese": (
@@ -82,9 +83,11 @@ class Shelf:
         """Take one."""
         self.before()
         data = b"".join(encoded.chunks)
-        if encoded.sop_instance_uid in self.refuses:
+        # Not the file's meta information: that of real files may have other UIDs.
+        uid = glance(data, encoded.transfer_syntax_uid).sop_instance_uid
+        if uid in self.refuses:
             raise UnreadableFile("refused by the test")
-        self.kept[encoded.sop_instance_uid] = (encoded.transfer_syntax_uid, data)
+        self.kept[uid] = (encoded.transfer_syntax_uid, data)
         self.senders.add(sender)
 
     def take(self, encoded: Encoded) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification
 
 from pipeline.connections import Node
@@ -32,14 +32,25 @@ def served(
     for context in contexts:
         entity.add_supported_context(context)
     prepare(entity)
+    taken: list[socket.socket] = []
+
+    def opened(event: evt.Event) -> None:
+        taken.append(event.assoc.dul.socket.socket)
+
     server = entity.start_server(
-        ("127.0.0.1", port), block=False, evt_handlers=list(handlers), **start
+        ("127.0.0.1", port),
+        block=False,
+        evt_handlers=[(evt.EVT_CONN_OPEN, opened), *handlers],
+        **start,
     )
     assert server is not None
     try:
         yield server.server_address[1]
     finally:
         server.shutdown()
+        # pynetdicom does not close those whose peer was faster.
+        for one in taken:
+            one.close()
 
 
 @contextmanager
