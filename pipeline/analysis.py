@@ -27,6 +27,25 @@ class Performed:
     """Wall time of each stage [s]."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Priors:
+    """Earlier studies of the same patient that an analysis asks for.
+
+    A kind of analysis that wants them has one of these as its attribute ``priors``; one without the
+    attribute asks for none. They are fetched into the inbox before the study's jobs are submitted,
+    as far as the archive has them: an analysis must do without.
+    """
+
+    number: int = 1
+    """How many, the latest ones."""
+
+    within_days: int | None = None
+    """How much older at most [d]; None takes any."""
+
+    modality: str | None = None
+    """Modality in the study (0008,0061); None takes any."""
+
+
 class Analysis(Protocol):
     """An analysis with its bundle and its settings.
 
@@ -67,7 +86,10 @@ class Analysis(Protocol):
 
 
 class Kind(Protocol):
-    """A kind of analysis: the class that ``open_analyses`` makes an analysis of."""
+    """A kind of analysis: the class that ``open_analyses`` makes an analysis of.
+
+    It may have an attribute ``priors``, see ``Priors``; ``priors_of`` reads it.
+    """
 
     name: str
     """Its name: letters and digits."""
@@ -80,3 +102,9 @@ class Kind(Protocol):
     ) -> Analysis:
         """Return the analysis with a bundle, under a configuration."""
         ...
+
+
+def priors_of(kind: Kind) -> Priors | None:
+    """Return the earlier studies that a kind of analysis asks for; None if it asks for none."""
+    wanted = getattr(kind, "priors", None)
+    return wanted if isinstance(wanted, Priors) else None

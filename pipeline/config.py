@@ -22,6 +22,7 @@ from pipeline.connections import (
     TlsSettings,
 )
 from pipeline.errors import UnusableCall
+from pipeline.steps import WorklistSettings
 from pipeline.tomlrecords import refuse_unknown, section_of
 
 SEGMENTATION_TYPES = ("BINARY", "LABELMAP")
@@ -80,10 +81,7 @@ class LedgerSettings:
 
 
 LANES = ("stat", "routine", "batch")
-"""Lanes of inference, the most urgent first."""
-
-DELIVERY = "delivery"
-"""The lane of what goes over the network."""
+"""Lanes, the most urgent first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,10 +156,9 @@ class WorkerSettings:
         UnusableCall
             If one is not possible.
         """
-        possible = (*LANES, DELIVERY)
-        if not self.lanes or not set(self.lanes) <= set(possible):
+        if not self.lanes or not set(self.lanes) <= set(LANES):
             raise UnusableCall(
-                f"lanes is {list(self.lanes)}, possible is one or more of {', '.join(possible)}"
+                f"lanes is {list(self.lanes)}, possible is one or more of {', '.join(LANES)}"
             )
         for name, least in (("processes", 1), ("threads", 0), ("memory_mib", 1), ("stop_s", 0)):
             if getattr(self, name) < least:
@@ -193,6 +190,9 @@ class MonitoringSettings:
     traces: str | None = None
     """URL that traces are sent to, by OTLP over HTTP; None makes none."""
 
+    page_url: str | None = None
+    """URL that a JSON document is posted to when a person is needed; None posts none."""
+
     def __post_init__(self) -> None:
         """Check the values.
 
@@ -203,6 +203,8 @@ class MonitoringSettings:
         """
         if not 0 <= self.port <= LAST_PORT:
             raise UnusableCall(f"port is {self.port}, possible is 0 to {LAST_PORT}")
+        if self.page_url is not None and not self.page_url.startswith(("http://", "https://")):
+            raise UnusableCall("page_url is no http:// or https://")
         if self.log not in LOG_FORMS:
             raise UnusableCall(f"log is {self.log!r}, possible is {' or '.join(LOG_FORMS)}")
 
@@ -287,8 +289,11 @@ class Configuration:
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     """Where results go, by name."""
 
+    worklists: Mapping[str, WorklistSettings] = field(default_factory=dict)
+    """Worklists whose steps are performed here, by name."""
+
     def __post_init__(self) -> None:
-        """Check that nodes that are named exist.
+        """Check that what is named exists.
 
         Raises
         ------
@@ -297,10 +302,31 @@ class Configuration:
         """
         named = [("receive.ask", self.receive.ask)]
         named += [(f"destinations.{name}.node", d.node) for name, d in self.destinations.items()]
+        for name, worklist in self.worklists.items():
+            for key in ("node", "fetch", "retrieve"):
+                named.append((f"worklists.{name}.{key}", getattr(worklist, key)))
         for key, node in named:
             if node is not None and node not in self.nodes:
                 known = ", ".join(self.nodes) or "none"
                 raise UnusableCall(f"{key} is {node!r}; the nodes are {known}")
+        for name, worklist in self.worklists.items():
+            self._check_worklist(f"worklists.{name}", worklist)
+
+    def _check_worklist(self, at: str, worklist: WorklistSettings) -> None:
+        """Check that a worklist can be reached, and that its results have a place."""
+        node = self.nodes[worklist.node]
+        if worklist.by == "dimse" and node.ae_title is None:
+            raise UnusableCall(f"{at}: by dimse needs a node with an ae_title")
+        if worklist.by == "ups-rs" and node.url is None:
+            raise UnusableCall(f"{at}: by ups-rs needs a node with a url")
+        for name in worklist.delivered:
+            if name not in self.destinations:
+                known = ", ".join(self.destinations) or "none"
+                raise UnusableCall(f"{at}.delivered is {name!r}; the destinations are {known}")
+        if worklist.retrieve is None and not any(
+            self.destinations[name].node for name in worklist.delivered
+        ):
+            raise UnusableCall(f"{at} needs retrieve: no destination of delivered has a node")
 
 
 def read_configuration(path: Path | None) -> Configuration:

@@ -137,6 +137,9 @@ class Destination:
     deidentify: bool = False
     """Whether objects are de-identified before they leave (PS3.15, E)."""
 
+    deidentify_key: Path | None = None
+    """File that holds the secret that UIDs are mapped by where objects are de-identified."""
+
     connections: int = 1
     """Deliveries that go there at a time."""
 
@@ -166,6 +169,8 @@ class Destination:
         needs = {"c-store": "node", "stow-rs": "node", "folder": "folder", "s3": "bucket"}[self.by]
         if getattr(self, needs) is None:
             raise UnusableCall(f"by {self.by} needs {needs}")
+        if self.deidentify and self.deidentify_key is None:
+            raise UnusableCall("deidentify needs deidentify_key")
         if self.confirm == "commitment" and self.by not in ("c-store", "stow-rs"):
             raise UnusableCall(f"by {self.by} knows no commitment")
         for name in ("confirm_s", "retry_s", "longest_retry_s", "connections", "breaks_after"):

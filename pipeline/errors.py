@@ -21,6 +21,10 @@ class InconsistentSeries(StudyRejected):
     """The instances of a series do not describe one regular image over time."""
 
 
+class IncompleteSeries(InconsistentSeries):
+    """Instances are missing in a series: they may still come."""
+
+
 class NotApplicable(StudyRejected):
     """A sound series that this analysis is not made for: the reason says what it lacks."""
 
@@ -55,3 +59,7 @@ class PeerUnavailable(PipelineError):
 
 class PeerRefused(PipelineError):
     """Another system has answered, and will not: the reason says with which status."""
+
+
+class ObjectBlocked(PipelineError):
+    """An object must not leave: it breaks a rule of its kind, or is altered. Pages someone."""

@@ -31,14 +31,19 @@ class JobIdentity:
     configuration_digest: str
     """SHA-256 over the settings that the result depends on, hexadecimal."""
 
+    predecessor: UUID | None = None
+    """Job whose result this one takes the place of, since instances came late; the result names
+    it."""
+
     @property
     def job_id(self) -> UUID:
-        """UUIDv5 of the four parts."""
+        """UUIDv5 of the parts."""
         parts = (
             self.input_digest,
             self.analysis,
             self.bundle_digest,
             self.configuration_digest,
+            *([] if self.predecessor is None else [str(self.predecessor)]),
         )
         return uuid5(JOB_NAMESPACE, "\n".join(parts))
 

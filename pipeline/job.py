@@ -212,7 +212,7 @@ def carry_out_attempt(
         Called with the share of the job that is done, 0 to 1.
     """
     began = perf_counter()
-    series = job.candidate.load()
+    series = replace(job.candidate.load(), predecessor=job.identity.predecessor)
     loaded = perf_counter()
     with place.output.working() as files:
         performed = job.analysis.perform(series, job.identity.job_id, files, progress)

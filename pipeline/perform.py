@@ -15,7 +15,6 @@ from pathlib import Path
 from time import perf_counter
 from uuid import UUID
 
-from pipeline import __version__
 from pipeline.analyses.perfusion.analysis import analyse, why_not
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.result import PerfusionResult
@@ -24,7 +23,7 @@ from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_net
 from pipeline.analyses.reconstruction.result import ReconstructionResult
 from pipeline.analysis import Analysis, Kind, Performed
 from pipeline.config import Configuration
-from pipeline.encode.context import EncodingContext
+from pipeline.encode.context import encoding_context
 from pipeline.encode.perfusion import encode_perfusion, encoding_notes
 from pipeline.encode.reconstruction import encode_reconstruction, why_no_dicom
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
@@ -84,12 +83,10 @@ class Perfusion:
         analysing = perf_counter()
         result = analyse(series, pool, self._settings, progress)
         encoding = perf_counter()
-        context = EncodingContext(
-            job_id=job_id,
-            software_version=__version__,
-            bundle_name=self.bundle.name,
-            bundle_version=self.bundle.version,
-            bundle_digest=self.bundle.digest,
+        context = encoding_context(
+            series,
+            job_id,
+            self.bundle,
             segmentation_types=self._segmentation_types,
         )
         artifacts = encode_perfusion(result, series, context, folder)
@@ -153,12 +150,10 @@ class Reconstruction:
         analysing = perf_counter()
         result = reconstruction.reconstruct(series.kspace, networks, self._settings, progress)
         encoding = perf_counter()
-        context = EncodingContext(
-            job_id=job_id,
-            software_version=__version__,
-            bundle_name=self.bundle.name,
-            bundle_version=self.bundle.version,
-            bundle_digest=self.bundle.digest,
+        context = encoding_context(
+            series,
+            job_id,
+            self.bundle,
             mr_image_types=self._output.mr_image_types,
             complex_nifti=self._output.complex_nifti,
         )

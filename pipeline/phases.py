@@ -8,13 +8,12 @@ from pathlib import Path
 from time import perf_counter
 from uuid import UUID
 
-from pipeline import __version__
 from pipeline.analyses.phases.analysis import analyse
 from pipeline.analyses.phases.networks import PhaseNetworks, open_phases
 from pipeline.analyses.phases.result import PhasesResult
 from pipeline.analysis import Performed
 from pipeline.config import Configuration
-from pipeline.encode.context import EncodingContext
+from pipeline.encode.context import encoding_context
 from pipeline.encode.perfusion import encoding_notes
 from pipeline.encode.phases import encode_phases
 from pipeline.errors import NotApplicable
@@ -80,12 +79,10 @@ class Phases:
         )
         result = replace(result, notes=(*series.notes, *pictures.notes, *result.notes))
         encoding = perf_counter()
-        context = EncodingContext(
-            job_id=job_id,
-            software_version=__version__,
-            bundle_name=self.bundle.name,
-            bundle_version=self.bundle.version,
-            bundle_digest=self.bundle.digest,
+        context = encoding_context(
+            series,
+            job_id,
+            self.bundle,
         )
         artifacts = encode_phases(
             result, series, context, self._settings.review_uncertainty, folder

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 from pydicom.dataset import Dataset
 
@@ -59,6 +60,9 @@ class InputSeries:
     input_digest: str
     """SHA-256 over the digests of the input files, hexadecimal."""
 
+    predecessor: UUID | None = None
+    """Job whose result is replaced by what is made of this series; None for a first result."""
+
     notes: tuple[str, ...] = ()
     """What a reader should know: missed beats, frames split off, estimated times."""
 
@@ -90,6 +94,9 @@ class RawSeries:
 
     input_digest: str
     """SHA-256 over the digests of the input files, hexadecimal."""
+
+    predecessor: UUID | None = None
+    """Job whose result is replaced by what is made of this series; None for a first result."""
 
     notes: tuple[str, ...] = ()
     """What a reader should know: averaged lines, lines left out, unknown places."""
@@ -187,6 +194,9 @@ class VideoSeries:
 
     still: Callable[[float], TimedFrame | None] = field(repr=False, compare=False)
     """Returns the picture that is shown at a time [s], sought and not decoded up to."""
+
+    predecessor: UUID | None = None
+    """Job whose result is replaced by what is made of this series; None for a first result."""
 
     notes: tuple[str, ...] = ()
     """What a reader should know."""

@@ -13,9 +13,9 @@ from pipeline.analysis import Analysis
 from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnreadableFile, UnusableCall
 from pipeline.ingest.candidate import Candidate, Refusal
-from pipeline.ingest.inventory import take_inventory
+from pipeline.ingest.inventory import Inventory, take_inventory
 from pipeline.job import job_request
-from pipeline.ledger.ledger import Ledger, Transaction
+from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
 from pipeline.ledger.queue import JobOrder, Queue, Submission
 from pipeline.manifest import NotFitting
 from pipeline.perform import Reconstruction
@@ -80,6 +80,23 @@ class Submitted:
         }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What inputs hold, and the jobs that it makes."""
+
+    asked: tuple[tuple[JobRequest, JobOrder], ...]
+    """The jobs, in the order of the inputs."""
+
+    refusals: tuple[Refusal, ...]
+    """Files and series that cannot be processed."""
+
+    not_fitting: tuple[NotFitting, ...]
+    """Series that no chosen analysis is made for."""
+
+    not_routed: tuple[str, ...]
+    """Labels of series that fit an analysis and that the rules choose none for."""
+
+
 def submit(
     inputs: Sequence[Path], analyses: Sequence[Analysis], terms: Terms, ledger: Ledger
 ) -> Submitted:
@@ -95,20 +112,35 @@ def submit(
     for given in inputs:
         if not given.exists():
             raise UnusableCall(f"{given}: no such file or folder")
-    inventory = take_inventory(inputs)
-    plan = plan_jobs(inventory, analyses)
-    routed = _routed(plan.jobs, terms.rules)
+    found = find(take_inventory(inputs), analyses, terms)
     queue = Queue(ledger)
     return Submitted(
         jobs=tuple(
-            queue.submit(
-                job_request(job),
-                job_order(job, terms, routing),
-                again=terms.again,
-                detail=terms.why,
-            )
-            for job, routing in routed.jobs
+            queue.submit(request, order, again=terms.again, detail=terms.why)
+            for request, order in found.asked
         ),
+        refusals=found.refusals,
+        not_fitting=found.not_fitting,
+        not_routed=found.not_routed,
+    )
+
+
+def find(inventory: Inventory, analyses: Sequence[Analysis], terms: Terms) -> Found:
+    """Return the jobs that series make, by what fits and by the rules.
+
+    Parameters
+    ----------
+    inventory
+        The series.
+    analyses
+        The analyses to choose from.
+    terms
+        How the jobs are to be done.
+    """
+    plan = plan_jobs(inventory, analyses)
+    routed = _routed(plan.jobs, terms.rules)
+    return Found(
+        asked=tuple((job_request(job), job_order(job, terms, r)) for job, r in routed.jobs),
         refusals=(*inventory.refusals, *routed.refusals),
         not_fitting=plan.not_fitting,
         not_routed=routed.left_alone,

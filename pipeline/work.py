@@ -6,17 +6,20 @@ be recorded there ends with the lease.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from uuid import UUID
 
+from pipeline.connections import Destination
+from pipeline.deliver.choose import destinations_of
 from pipeline.errors import LedgerUnavailable, PipelineError, StudyRejected
 from pipeline.infer.interrupt import Interrupt, Reason, interruptible
 from pipeline.ingest.inventory import take_inventory
 from pipeline.job import Workplace, carry_out_attempt, failure_of, persistently
 from pipeline.lease import Lease, Limits
+from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.queue import Claim, Queue
 from pipeline.ledger.states import JobState
@@ -50,6 +53,9 @@ class Bench:
 
     retry_s: float
     """Time before the second attempt after a failure that may pass; it doubles each time [s]."""
+
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
+    """Where results go, by name."""
 
     outputs: dict[Path, OutputFolder] = field(default_factory=dict)
     """The output folders that it has opened."""
@@ -169,8 +175,9 @@ def _planned(claim: Claim, bench: Bench) -> PlannedJob:
         raise StudyRejected(f"{missing[0]}: gone since the job was submitted")
     inventory = take_inventory(files)
     for job in plan_jobs(inventory, [analysis]).jobs:
-        if job.identity.job_id == claim.job_id:
-            return job
+        identity = replace(job.identity, predecessor=order.predecessor)
+        if identity.job_id == claim.job_id:
+            return replace(job, identity=identity)
     said = [refusal.reason for refusal in inventory.refusals[:1]]
     raise StudyRejected("; ".join(["the files have changed since the job was submitted", *said]))
 
@@ -178,12 +185,19 @@ def _planned(claim: Claim, bench: Bench) -> PlannedJob:
 def _follow_up(
     claim: Claim, bench: Bench, found: tuple[Path, Path]
 ) -> Callable[[Transaction], object]:
-    """Return what submits the jobs that a result is for."""
+    """Return what submits the jobs that a result is for, and has it delivered."""
     order = claim.order
     terms = Terms(
         output=order.output, lane=order.lane, priority=order.priority, attempts=order.attempts
     )
-    return follow_ups(found, bench.analyses.all, terms, bench.ledger)
+    submit = follow_ups(found, bench.analyses.all, terms, bench.ledger)
+    names, kept = destinations_of(claim.analysis, order.routing, bench.destinations)
+
+    def add(transaction: Transaction) -> None:
+        submit(transaction)
+        Deliveries(bench.ledger).add_within(transaction, claim.job_id, names, kept=kept)
+
+    return add
 
 
 def _ended(problem: Exception, claim: Claim, bench: Bench, interrupt: Interrupt) -> JobState | None:

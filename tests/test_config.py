@@ -16,6 +16,7 @@ from pipeline.config import (
 from pipeline.connections import Destination, Node, ReceiveSettings, TlsSettings
 from pipeline.errors import UnusableCall
 from pipeline.routing.rules import read_rules
+from pipeline.steps import WorklistSettings
 
 DEFAULT = Path(__file__).parents[1] / "configs" / "default.toml"
 
@@ -41,6 +42,7 @@ def test_the_documented_file_names_every_setting() -> None:
         *TlsSettings.__slots__,
         *Node.__slots__,
         *Destination.__slots__,
+        *WorklistSettings.__slots__,
         "path",
         "url",
         "rules",
@@ -133,6 +135,23 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ('[receive]\ncallers = ["A@nowhere"]', "whose address is none"),
         ('[receive]\nhost = "0.0.0.0"\ncallers = ["*"]\nhttp_port = 80', "needs a token"),
         ("[receive]\npdu_bytes = 0", "pdu_bytes is 0"),
+        ('[worklists.a]\nnode = "b"', "lacks a key"),
+        ('[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\nretrieve = "b"', "the nodes are none"),
+        ('[worklists.a]\nnode = "b"\ncodes = ["1^D"]', "write VALUE^SCHEME=analysis"),
+        ('[worklists.a]\nnode = "b"\ncodes = ["1=tally"]', "is no code"),
+        ('[worklists.a]\nnode = "b"\ncodes = []', "codes is empty"),
+        ('[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]', "needs delivered or retrieve"),
+        ('[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\nby = "fax"', "possible is dimse"),
+        (
+            '[nodes.b]\nurl = "http://b"\n'
+            '[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\nretrieve = "b"',
+            "needs a node with an ae_title",
+        ),
+        (
+            '[nodes.b]\nae_title = "B"\nhost = "b"\n'
+            '[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\ndelivered = ["c"]',
+            "the destinations are none",
+        ),
     ],
 )
 def test_a_connection_that_is_not_possible_is_refused(tmp_path: Path, text: str, said: str) -> None:

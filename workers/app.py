@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from pipeline.config import DELIVERY, LANES, Configuration
+from pipeline.config import LANES, Configuration
 from pipeline.errors import UnusableCall
 
 TASK = "vesalius.run"
@@ -69,12 +69,11 @@ def is_rabbitmq(broker: str) -> bool:
 
 def _transport(broker: str, redelivered_s: int) -> dict[str, Any]:
     """Return the settings for a kind of broker, its queues among them."""
-    lanes = (*LANES, DELIVERY)
     kind = urlsplit(broker).scheme
     if is_rabbitmq(broker):
         exchange = Exchange("vesalius", type="topic", durable=True)
         arguments = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES}
-        queues = [_queue(lane, exchange, arguments) for lane in lanes]
+        queues = [_queue(lane, exchange, arguments) for lane in LANES]
         return {"task_queues": queues, "broker_transport_options": {"confirm_publish": True}}
     if kind not in ("redis", "rediss"):
         raise UnusableCall(f"a broker is redis:// or amqp://, not {kind or 'without a scheme'}")
@@ -90,7 +89,7 @@ def _transport(broker: str, redelivered_s: int) -> dict[str, Any]:
         "health_check_interval": 10,
     }
     return {
-        "task_queues": [_queue(lane, exchange, {}) for lane in lanes],
+        "task_queues": [_queue(lane, exchange, {}) for lane in LANES],
         "broker_transport_options": options,
         "result_backend_transport_options": {"visibility_timeout": redelivered_s},
     }

@@ -86,6 +86,7 @@ def check(configuration: Configuration, place: str) -> list[Finding]:
         *_bundles(configuration),
         *_cores(configuration),
         *_providers(configuration),
+        *_nodes(configuration),
     ]
 
 
@@ -182,6 +183,19 @@ def _providers(configuration: Configuration) -> Iterator[Finding]:
         yield _wrong("providers", str(problem), "install it, or set worker.providers")
     else:
         yield _right("providers", names)
+
+
+def _nodes(configuration: Configuration) -> Iterator[Finding]:
+    """Look whether the systems that the site is connected to answer."""
+    from pipeline.gateways.reach import reach
+
+    for one in reach(configuration.nodes, configuration):
+        what = f"node {one.node}"
+        if one.problem is None:
+            yield _right(what, f"{one.by} answered in {one.ms:.0f} ms")
+        else:
+            remedy = f"look after nodes.{one.node}; vesalius nodes asks again"
+            yield _wrong(what, f"{one.by}: {one.problem}", remedy)
 
 
 def _right(what: str, told: str) -> Finding:

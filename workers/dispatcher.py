@@ -12,7 +12,7 @@ from types import FrameType
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from pipeline.config import DELIVERY, LANES, Configuration, ServiceSettings
+from pipeline.config import LANES, Configuration, ServiceSettings
 from pipeline.errors import LedgerUnavailable
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.outbox import Call, Outbox
@@ -68,7 +68,7 @@ class Dispatcher:
                     extra={"action": "job_abandoned", "job_id": str(job_id)},
                 )
             self._reap_at = monotonic() + REAP_EVERY_S
-        return sum(self._call(lane) for lane in (*LANES, DELIVERY))
+        return sum(self._call(lane) for lane in LANES)
 
     def _call(self, lane: str) -> int:
         """Make the calls of a lane that are due; return how many."""

@@ -15,7 +15,10 @@ ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
 
-FIELDS = ("action", "job_id", "attempt", "state", "lane", "study_instance_uid", "part")
+FIELDS = (
+    *("action", "job_id", "attempt", "state", "lane", "study_instance_uid", "part"),
+    *("destination", "delivery"),
+)
 """What a line may carry beside its message: names of our own, UIDs and job ids."""
 
 

@@ -4,7 +4,7 @@ They are read from the ledger when they are asked for, so that they are the same
 stay right when a process is started anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Lock
 from time import monotonic
 
@@ -14,9 +14,12 @@ from prometheus_client.core import Metric
 from prometheus_client.core import SummaryMetricFamily as Summary
 from prometheus_client.registry import Collector
 
-from pipeline.config import DELIVERY, LANES
+from pipeline.config import LANES
 from pipeline.errors import LedgerUnavailable
+from pipeline.ledger.breaker import Destinations, DestinationStatus
+from pipeline.ledger.deliverycare import OPEN, Queued, queued
 from pipeline.ledger.events import Event
+from pipeline.ledger.exchange import DeliveryState
 from pipeline.ledger.figures import Figures, figures
 from pipeline.ledger.ledger import Ledger
 
@@ -61,6 +64,16 @@ class QueueCollector(Collector):
             yield from _counted(found)
             yield _failures(found)
             yield _stages(found)
+            yield from self._delivered()
+
+    def _delivered(self) -> Iterator[Metric]:
+        """Yield the metrics of deliveries; none if the ledger went away meanwhile."""
+        try:
+            standing, doors = queued(self._ledger), Destinations(self._ledger).all()
+        except LedgerUnavailable:
+            return
+        yield from _deliveries(standing)
+        yield from _doors(doors)
 
     def _found(self) -> Figures | None:
         """Return the figures; None if the ledger is away."""
@@ -83,7 +96,7 @@ def _standing(found: Figures) -> Iterator[Metric]:
     )
     running = Gauge("vesalius_jobs_running", "Jobs that are claimed.", labels=["lane"])
     by_lane = {status.lane: status for status in found.lanes}
-    for lane in (*LANES, DELIVERY):
+    for lane in LANES:
         status = by_lane.get(lane)
         waiting.add_metric([lane], status.waiting if status else 0)
         oldest.add_metric([lane], status.oldest_s if status else 0.0)
@@ -91,11 +104,51 @@ def _standing(found: Figures) -> Iterator[Metric]:
     yield from (waiting, oldest, running)
 
 
+def _deliveries(standing: Sequence[Queued]) -> Iterator[Metric]:
+    """Yield how the deliveries to each destination stand."""
+    count = Gauge(
+        "vesalius_deliveries", "Deliveries in each state.", labels=["destination", "state"]
+    )
+    oldest = Gauge(
+        "vesalius_oldest_delivery_seconds",
+        "Time since the first delivery was recorded that is still on its way.",
+        labels=["destination"],
+    )
+    blocked = Gauge(
+        "vesalius_deliveries_blocked",
+        "Deliveries with an object that must not leave: a person is needed.",
+        labels=["destination"],
+    )
+    for name in dict.fromkeys(each.destination for each in standing):
+        here = [each for each in standing if each.destination == name]
+        by_state = {each.state: each.count for each in here}
+        for state in DeliveryState:
+            count.add_metric([name, state.value], by_state.get(state, 0))
+        ages = [each.oldest_s for each in here if each.state in OPEN]
+        oldest.add_metric([name], max(ages, default=0.0))
+        blocked.add_metric([name], by_state.get(DeliveryState.BLOCKED, 0))
+    yield from (count, oldest, blocked)
+
+
+def _doors(doors: Sequence[DestinationStatus]) -> Iterator[Metric]:
+    """Yield which destinations do not answer, and which are held."""
+    broken = Gauge(
+        "vesalius_destination_broken",
+        "Whether too much has failed there, so that nothing is sent for a time.",
+        labels=["destination"],
+    )
+    held = Gauge("vesalius_destination_held", "Whether all is kept back.", labels=["destination"])
+    for door in doors:
+        broken.add_metric([door.name], float(door.closed_s is not None))
+        held.add_metric([door.name], float(door.held is not None))
+    yield from (broken, held)
+
+
 def _counted(found: Figures) -> Iterator[Metric]:
     """Yield how often things have happened."""
     for name, meaning, event in COUNTED:
         counter = Counter(name, meaning, labels=["lane"])
-        for lane in (*LANES, DELIVERY):
+        for lane in LANES:
             counter.add_metric([lane], found.events.get((lane, event), 0))
         yield counter
 

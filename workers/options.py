@@ -18,6 +18,10 @@ BrokerOption = Annotated[
         help="Broker: redis:// or amqp://. Default: as in the settings.",
     ),
 ]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Results. Default: as in the settings."),
+]
 
 
 def served_by(settings: Configuration, broker: str | None) -> Configuration:
@@ -33,3 +37,17 @@ def results_folder(given: Path | None, settings: Configuration) -> Path:
     if output is None:
         raise UnusableCall("no folder for results: give --output, or set service.output")
     return output
+
+
+def state_folder(place: str) -> Path:
+    """Return the folder for what a service keeps: beside a ledger that is a file, or the user's."""
+    from platformdirs import user_state_path
+
+    if "://" in place:
+        return Path(user_state_path("vesalius", appauthor=False))
+    return Path(place).expanduser().absolute().parent
+
+
+def inbox_folder(settings: Configuration, place: str) -> Path:
+    """Return the folder for what is received: as set, or with what a service keeps."""
+    return settings.receive.folder or state_folder(place) / "inbox"

@@ -52,6 +52,7 @@ class Station:
             owner=this_process(),
             limits=Limits(lease_s=service.lease_s, longest_s=service.longest_s),
             retry_s=service.retry_s,
+            destinations=self.configuration.destinations,
         )
 
     @cached_property

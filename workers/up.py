@@ -31,6 +31,12 @@ BROKER_OPTIONS = {
 }
 """Settings of the embedded broker: for this machine alone, and nothing is dropped."""
 
+RECEIVE_S = 25.0
+"""Time that associations have to end by themselves [s]."""
+
+DELIVER_S = 60.0
+"""Time that the deliverer has to end: longer than it gives to what is in flight [s]."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
@@ -51,8 +57,14 @@ class Machine:
     broker: str | None = None
     """URL of a broker that runs already; None starts one."""
 
+    receives: bool = False
+    """Whether instances are received."""
+
     watched: tuple[str, ...] = ()
     """Words of the command that submits what is dropped into a folder; none watches nothing."""
+
+    results: tuple[str, ...] = ()
+    """Words that name the folder for results, where it is not the one of the settings."""
 
 
 def run_up(machine: Machine) -> int:
@@ -101,8 +113,15 @@ def _parts(machine: Machine) -> list[Part]:
         ("worker", (), stop_s + FORCE_S + 10.0),
         ("dispatch", (), 10.0),
     ]
+    if machine.receives:
+        commands.append(("receive", (), RECEIVE_S))
+        commands.append(("assemble", machine.results, 30.0))
+    if machine.configuration.destinations:
+        commands.append(("deliver", (), DELIVER_S))
     if machine.watched:
         commands.append(("watch", machine.watched, 30.0))
+    if machine.configuration.worklists:
+        commands.append(("perform-worklist", machine.results, 30.0))
     for name, words, patience_s in commands:
         parts.append(
             Part(

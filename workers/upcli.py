@@ -17,12 +17,8 @@ from pipeline.options import (
     site_configuration,
 )
 from workers.logs import set_up_logs
-from workers.options import BrokerOption, results_folder, served_by
+from workers.options import BrokerOption, OutputOption, results_folder, served_by, state_folder
 
-OutputOption = Annotated[
-    Path | None,
-    typer.Option("--output", metavar="DIR", help="Results. Default: as in the settings."),
-]
 SettleOption = Annotated[
     float,
     typer.Option("--settle", min=0, help="Seconds that a study must not have changed for."),
@@ -79,6 +75,10 @@ def up_command(
             help="Submit what is dropped there.",
         ),
     ] = None,
+    receive: Annotated[
+        bool,
+        typer.Option("--receive", help="Take studies by C-STORE and STOW-RS, as [receive] says."),
+    ] = False,
     output: OutputOption = None,
     settle: SettleOption = 5.0,
     broker: BrokerOption = None,
@@ -90,7 +90,7 @@ def up_command(
 
     Ctrl-C or SIGTERM: what runs is finished, or handed back after worker.stop_s; a second one ends
     all at once. What has died is started again. Without --broker, one is started that only this
-    machine reaches.
+    machine reaches. Destinations of the settings are served, and worklists performed.
     """
     from workers.up import Machine, run_up
 
@@ -99,6 +99,8 @@ def up_command(
         set_up_logs(settings.monitoring.log)
         place = ledger_place(settings)
         watched: tuple[str, ...] = ()
+        if receive:
+            results_folder(output, settings)
         if watch:
             results = str(results_folder(output, settings).absolute())
             watched = (str(watch.absolute()), "--output", results, "--settle", str(settle))
@@ -106,21 +108,14 @@ def up_command(
             configuration=settings,
             config_file=config,
             place=place,
-            state=_state(place),
+            state=state_folder(place),
             broker=broker,
+            receives=receive,
             watched=watched,
+            results=("--output", str(output.absolute())) if output else (),
         )
         status = run_up(machine)
     raise typer.Exit(status)
-
-
-def _state(place: str) -> Path:
-    """Return the folder for what a service keeps: beside a ledger that is a file, or the user's."""
-    from platformdirs import user_state_path
-
-    if "://" in place:
-        return Path(user_state_path("vesalius", appauthor=False))
-    return Path(place).expanduser().absolute().parent
 
 
 @app.command("check")

@@ -7,7 +7,10 @@ from uuid import UUID
 
 from pydicom.dataset import Dataset
 
+from pipeline import __version__
 from pipeline.identity import JOB_NAMESPACE, derived_uid
+from pipeline.infer.bundle import Bundle
+from pipeline.study import Series
 
 MAKER = "Vesalius"
 """Manufacturer (0008,0070) of what is written, and name of the software."""
@@ -60,6 +63,9 @@ class EncodingContext:
     bundle_digest: str
     """SHA-256 over its files, hexadecimal."""
 
+    predecessor: UUID | None = None
+    """Job whose objects these replace; None for first ones."""
+
     segmentation_types: tuple[str, ...] = ()
     """Segmentation Types (0062,0001) to write."""
 
@@ -86,6 +92,29 @@ class EncodingContext:
             What the UID names: ``instance``, ``series`` and the like.
         """
         return derived_uid(self.job_id, f"{role}/{level}")
+
+
+def encoding_context(
+    series: Series,
+    job_id: UUID,
+    bundle: Bundle,
+    *,
+    segmentation_types: tuple[str, ...] = (),
+    mr_image_types: tuple[str, ...] = (),
+    complex_nifti: bool = False,
+) -> EncodingContext:
+    """Return what the objects of a job are made under by this version of the software."""
+    return EncodingContext(
+        job_id=job_id,
+        software_version=__version__,
+        bundle_name=bundle.name,
+        bundle_version=bundle.version,
+        bundle_digest=bundle.digest,
+        predecessor=series.predecessor,
+        segmentation_types=segmentation_types,
+        mr_image_types=mr_image_types,
+        complex_nifti=complex_nifti,
+    )
 
 
 def series_number(role: str, header: Dataset) -> int:

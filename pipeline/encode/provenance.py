@@ -5,6 +5,7 @@ References
 .. [C121] DICOM PS3.3, C.12.1 SOP Common module: Contributing Equipment, Content Qualification.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -132,6 +133,25 @@ def settle(instance: Dataset, role: str, header: Dataset, context: EncodingConte
     for sequence in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
         for item in instance.get(sequence, []):
             item.DimensionOrganizationUID = context.uid(role, DIMENSIONS)
+    if instance.Modality == "SR" and context.predecessor is not None:
+        instance.PredecessorDocumentsSequence = [
+            _predecessor(instance, role, replace(context, job_id=context.predecessor))
+        ]
+
+
+def _predecessor(instance: Dataset, role: str, before: EncodingContext) -> Dataset:
+    """Return a reference to the document that a document replaces: PS3.3, C.17.2.3.
+
+    Late instances made a revision of it: the same role of another job in the same study.
+    """
+    document, series, study = Dataset(), Dataset(), Dataset()
+    document.ReferencedSOPClassUID = instance.SOPClassUID
+    document.ReferencedSOPInstanceUID = before.uid(role)
+    series.SeriesInstanceUID = before.uid(role, "series")
+    series.ReferencedSOPSequence = [document]
+    study.StudyInstanceUID = instance.StudyInstanceUID
+    study.ReferencedSeriesSequence = [series]
+    return study
 
 
 def write_object(instance: Dataset, kind: str, folder: Path, name: str) -> Artifact:

@@ -29,6 +29,7 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
+from pipeline import __version__
 from pipeline.config import Configuration
 from pipeline.connections import Node
 from pipeline.errors import PeerRefused, PeerUnavailable, UnusableCall
@@ -41,10 +42,10 @@ _config.LOG_HANDLER_LEVEL = "none"
 # What it logs as errors may quote a data set.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
 
-IMPLEMENTATION_CLASS_UID = UID(derived_uid(JOB_NAMESPACE, "implementation class"))
+IMPLEMENTATION_CLASS_UID = UID(derived_uid(JOB_NAMESPACE, "implementation"))
 """What this installation says that it is: Implementation Class UID of PS3.7, D.3.3.2."""
 
-IMPLEMENTATION_VERSION_NAME = "VESALIUS"
+IMPLEMENTATION_VERSION_NAME = f"VESALIUS_{__version__}"[:16]
 """The same for a person, 1 to 16 characters."""
 
 REJECTED_TRANSIENT = 2

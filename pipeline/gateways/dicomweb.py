@@ -9,6 +9,7 @@ References
 import base64
 import json
 import logging
+import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from pipeline.config import Configuration
 from pipeline.connections import Node
 from pipeline.errors import PeerRefused, PeerUnavailable, UnusableCall
-from pipeline.gateways.found import WANTED, Found, Level, Query, found, keys_of
+from pipeline.gateways.found import WANTED, Found, Level, Query, fitting, found, keys_of
 from pipeline.gateways.multipart import BrokenOff, Encoded, NotMultipart, instances
 from pipeline.gateways.tls import client_context
 from pipeline.quiet import quietly
@@ -41,6 +42,9 @@ PAGE = 1000
 
 CHUNK = 1 << 18
 """Bytes that are read at a time."""
+
+NEVER_ESCAPED = frozenset(string.ascii_letters + string.digits + "*?._-")
+"""What stands in a URL's query as it is (RFC 3986, 3.4)."""
 
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 """What a retrieval accepts: instances in whatever transfer syntax they are stored [W]_."""
@@ -142,7 +146,7 @@ def search(node: Node, wanted: Query, settings: Configuration) -> list[Found]:
     """
     answers: dict[Found, None] = {}
     with client(node, settings) as opened:
-        while wanted.limit is None or len(answers) < wanted.limit:
+        while wanted.limit is None or len(fitting(wanted, answers)) < wanted.limit:
             page = _page(opened, wanted, len(answers))
             before = len(answers)
             answers |= dict.fromkeys(page)
@@ -150,7 +154,7 @@ def search(node: Node, wanted: Query, settings: Configuration) -> list[Found]:
             # same again.
             if not page or len(answers) == before:
                 break
-    return list(answers)
+    return fitting(wanted, answers)[: wanted.limit]
 
 
 def _page(opened: DICOMwebClient, wanted: Query, offset: int) -> list[Found]:
@@ -169,13 +173,22 @@ def _page(opened: DICOMwebClient, wanted: Query, offset: int) -> list[Found]:
     answers = asks[wanted.level](
         **above,
         fields=list(WANTED[wanted.level]),
-        search_filters=keys,
+        search_filters={keyword: _plain(value) for keyword, value in keys.items()},
         limit=min(wanted.limit or PAGE, PAGE),
         offset=offset,
     )
     with quietly():
         told = [found(Dataset.from_json(answer), wanted.level) for answer in answers]
     return [one for one in told if one is not None]
+
+
+def _plain(text: str) -> str:
+    """Return a key as a wider one that is the same in every encoding of a URL.
+
+    Servers, Orthanc's plugin among them, match what is escaped by its escape. What would be escaped
+    becomes a wild card, and what matches that only is left out again here.
+    """
+    return "".join(one if one in NEVER_ESCAPED else "?" if one.isascii() else "*" for one in text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -236,6 +249,14 @@ def retrieve(
 
 class _Session(requests.Session):
     """A session that follows redirections within the host only: credentials stay there."""
+
+    def get(  # type: ignore[override]
+        self,
+        url: str,
+        **kwargs: Any,  # noqa: ANN401 - requests' own
+    ) -> requests.Response:
+        """Get a resource; wild cards of a query stand as they are, the same by RFC 3986."""
+        return super().get(str(url).replace("%2A", "*").replace("%3F", "?"), **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return where a response sends to; None if it does not.

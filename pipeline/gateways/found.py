@@ -80,9 +80,8 @@ class Query:
 
     @property
     def is_selective(self) -> bool:
-        """Whether it asks for less than everything."""
-        wanted = (self.study, self.accession, self.patient, self.dates, self.description)
-        return any(wanted) or self.modality is not None
+        """Whether it asks for less than everything, or everything of a modality."""
+        return any((self.study, self.accession, self.patient, self.dates, self.description))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,8 +21,8 @@ LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"
 LARGEST_META = 1 << 20
 """File meta information that is longer is none [byte]."""
 
-TRANSFER_SYNTAX_UID = 0x0010
-"""Element of group 0002."""
+CLASS_UID, INSTANCE_UID, TRANSFER_SYNTAX_UID = 0x0002, 0x0003, 0x0010
+"""Elements of group 0002."""
 
 Event = tuple[str, bytes]
 """What the parser came across."""
@@ -36,9 +36,15 @@ class BrokenOff(ValueError):
     """A body that ends before its end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Encoded:
     """An instance as it comes."""
+
+    sop_class_uid: str
+    """What it is, as its sender says."""
+
+    sop_instance_uid: str
+    """Its UID, as its sender says."""
 
     transfer_syntax_uid: str
     """How it is encoded."""
@@ -64,10 +70,24 @@ def instances(body: Iterable[bytes], content_type: str) -> Iterator[Encoded]:
     BrokenOff
         If it ends before its end.
     """
+    for chunks in parts(body, content_type):
+        yield instance(chunks)
+
+
+def parts(body: Iterable[bytes], content_type: str) -> Iterator[Iterator[bytes]]:
+    """Return the files of a body, each as chunks to be read before the next; as ``instances``.
+
+    Raises
+    ------
+    NotMultipart
+        If it is not what it says.
+    BrokenOff
+        If it ends before its end.
+    """
     header = Message()
     header["Content-Type"] = content_type
     if header.get_content_type() == "application/dicom":
-        yield _instance(iter(body))
+        yield iter(body)
         return
     boundary = header.get_param("boundary")
     if header.get_content_type() != "multipart/related" or not isinstance(boundary, str):
@@ -76,7 +96,7 @@ def instances(body: Iterable[bytes], content_type: str) -> Iterator[Encoded]:
     for kind, _ in events:
         if kind == "begin":
             chunks = _part(events)
-            yield _instance(chunks)
+            yield chunks
             for _ in chunks:
                 pass
 
@@ -120,34 +140,48 @@ def _events(body: Iterable[bytes], boundary: str) -> Iterator[Event]:
         raise BrokenOff
 
 
-def _instance(chunks: Iterator[bytes]) -> Encoded:
-    """Return the data set of a DICOM file, whose meta information is read [F]_."""
+def instance(chunks: Iterator[bytes]) -> Encoded:
+    """Return the data set of a DICOM file, whose meta information is read [F]_.
+
+    Raises
+    ------
+    NotMultipart
+        If it is no such file.
+    """
     head = bytearray()
     for chunk in chunks:
         head += chunk
-        syntax, end = _meta(head)
+        uids, end = _meta(head)
         if end is not None:
-            if syntax is None:
-                raise NotMultipart
-            return Encoded(syntax, chain((bytes(head[end:]),), chunks))
+            break
         if len(head) > LARGEST_META:
             raise NotMultipart
-    raise NotMultipart
+    else:
+        raise NotMultipart
+    if not all(uids.get(one) for one in (CLASS_UID, INSTANCE_UID, TRANSFER_SYNTAX_UID)):
+        raise NotMultipart
+    return Encoded(
+        sop_class_uid=uids[CLASS_UID],
+        sop_instance_uid=uids[INSTANCE_UID],
+        transfer_syntax_uid=uids[TRANSFER_SYNTAX_UID],
+        chunks=chain((bytes(head[end:]),), chunks),
+    )
 
 
-def _meta(head: bytearray) -> tuple[str | None, int | None]:
-    """Return the transfer syntax, and where the data set begins; None if that is not there yet."""
+def _meta(head: bytearray) -> tuple[dict[int, str], int | None]:
+    """Return the UIDs, and where the data set begins; None if that is not there yet."""
     if len(head) >= 132 and head[128:132] != b"DICM":
         raise NotMultipart
-    at, syntax = 132, None
+    at = 132
+    uids: dict[int, str] = {}
     while len(head) >= at + 12:
         group, element, kind = struct.unpack_from("<HH2s", head, at)
         if group != 2:
-            return syntax, at
+            return uids, at
         is_long = kind in LONG
         (length,) = struct.unpack_from("<I" if is_long else "<H", head, at + (8 if is_long else 6))
         start = at + (12 if is_long else 8)
-        if element == TRANSFER_SYNTAX_UID:
-            syntax = head[start : start + length].decode("ascii", "replace").strip("\0 ")
+        if kind == b"UI":
+            uids[element] = head[start : start + length].decode("ascii", "replace").strip("\0 ")
         at = start + length
-    return syntax, None
+    return uids, None

@@ -157,7 +157,7 @@ def _find(association: Association, node: Node, wanted: Query) -> list[Found]:
             _check(code, node)
             break
         one = None if answer is None else found(answer, wanted.level)
-        if one is not None:
+        if one is not None and fitting(wanted, [one]):
             answers.append(one)
         if wanted.limit is not None and len(answers) >= wanted.limit and not is_cancelled:
             is_cancelled = True

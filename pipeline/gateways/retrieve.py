@@ -7,7 +7,7 @@ References
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from pydicom.dataset import Dataset
@@ -48,6 +48,9 @@ SOME_FAILED = 0xB000
 
 OUT_OF_RESOURCES = (0xA700, 0xA701, 0xA702)
 """Statuses of an archive that cannot now [C42]_."""
+
+NOT_UNDERSTOOD = 0xC000
+"""Status that an archive is told of an instance that cannot be kept (PS3.4, B.2.3)."""
 
 UNKNOWN_DESTINATION = 0xA801
 """Status of C-MOVE where the archive does not know who shall get the instances."""
@@ -95,22 +98,24 @@ class _Keeping:
     """Takes the instances of a C-GET, and remembers what went wrong with them."""
 
     keep: Callable[[Encoded], None]
-    refused: list[str] = field(default_factory=list)
     broken: PipelineError | OSError | None = None
 
     def store(self, event: evt.Event) -> int:
         """Take an instance, encoded as it came; return the status that the archive is told."""
         if self.broken is not None:
             return OUT_OF_RESOURCES[0]
-        syntax = str(event.context.transfer_syntax)
         request = cast("C_STORE", event.request)
         data = request.DataSet
-        encoded = b"" if data is None else data.getvalue()
+        encoded = Encoded(
+            sop_class_uid=str(request.AffectedSOPClassUID),
+            sop_instance_uid=str(request.AffectedSOPInstanceUID),
+            transfer_syntax_uid=str(event.context.transfer_syntax),
+            chunks=iter((b"" if data is None else data.getvalue(),)),
+        )
         try:
-            self.keep(Encoded(syntax, iter((encoded,))))
+            self.keep(encoded)
         except StudyRejected:
-            self.refused.append(str(request.AffectedSOPInstanceUID))
-            return 0xC000
+            return NOT_UNDERSTOOD
         except (PipelineError, OSError) as problem:
             self.broken = problem
             return OUT_OF_RESOURCES[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InconsistentSeries
+from pipeline.errors import IncompleteSeries, InconsistentSeries
 from pipeline.ingest.attributes import tag_text
 from pipeline.ingest.frame import Frame, listed
 from pipeline.ingest.timekeys import (
@@ -24,6 +24,9 @@ from pipeline.ingest.timekeys import (
     tells_beats,
     values,
 )
+
+RAGGED_END = "not every slice has it"
+"""What a note says of a last beat that some slices lack."""
 
 MISSED_BEAT = 1.8
 """A step longer than this many typical ones is a gap."""
@@ -110,7 +113,7 @@ def check_declared(frames: Sequence[Frame]) -> None:
     n_stated = next(n for n in stated if n is not None)
     missing = sorted(set(range(1, n_stated + 1)) - set(found))
     if missing and found[0] >= 1 and found[-1] <= n_stated:
-        raise InconsistentSeries(
+        raise IncompleteSeries(
             f"{len(missing)} of {n_stated} temporal positions missing, such as {missing[0]}: "
             f"{_around(frames, missing[0])}"
         )
@@ -154,12 +157,12 @@ def _complete(slices: Sequence[Sequence[Frame]]) -> tuple[list[list[Frame]], lis
             _refuse_missing(members, reference, key)
     if key is None or full - least > 1:
         short = next(members for members in slices if len(members) == least)
-        raise InconsistentSeries(
+        raise IncompleteSeries(
             f"unequal counts: the slice of {short[0].named} has {least} beats, that of "
             f"{reference[0].named} {full}"
         )
     ends = [_sorted(m, key)[-1].named for m in slices if len(m) == full]
-    note = f"beat {full} left out, not every slice has it: {listed(ends)}"
+    note = f"beat {full} left out, {RAGGED_END}: {listed(ends)}"
     return [_sorted(members, key)[:least] for members in slices], [note]
 
 
@@ -191,7 +194,7 @@ def _refuse_missing(members: Sequence[Frame], reference: Sequence[Frame], key: K
         return
     beat = int(lacking[0])
     around = [f.named for f in mine[max(beat - 1, 0) : beat + 1]]
-    raise InconsistentSeries(
+    raise IncompleteSeries(
         f"missing beat {beat + 1} of {len(other)} on one slice, at {listed(around)}; "
         f"another slice has {_sorted(reference, key)[beat].named}"
     )
@@ -241,7 +244,7 @@ def _check_counters(
             gaps = np.diff(times[:, index])
             for after in _skips(members, key):
                 if estimated or gaps[after] > MISSED_BEAT * np.median(gaps):
-                    raise InconsistentSeries(
+                    raise IncompleteSeries(
                         f"missing beat between {members[after].named} and "
                         f"{members[after + 1].named}: {tag_text(key.keyword)} skips there"
                     )

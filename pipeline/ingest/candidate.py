@@ -26,6 +26,9 @@ class Refusal:
     files: tuple[str, ...]
     """The files, by their names under the input."""
 
+    is_incomplete: bool = False
+    """Whether instances are missing, which may still come."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pydicom.config
 from pydicom.uid import UID
 
-from pipeline.errors import NotApplicable, StudyRejected
+from pipeline.errors import IncompleteSeries, NotApplicable, StudyRejected
 from pipeline.identity import digest_set
+from pipeline.ingest.beats import RAGGED_END
 from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.collect import Collection, collect
 from pipeline.ingest.consistency import grouped, one_of_each
@@ -43,6 +44,19 @@ class Inventory:
 
     ignored: tuple[str, ...]
     """Files that are neither DICOM nor NIfTI nor raw data and do not claim to be."""
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What is missing in the grids of slices and beats, as far as they show it."""
+        return (
+            *(f"{r.label}: {r.reason}" for r in self.refusals if r.is_incomplete),
+            *(
+                f"{candidate.label}: {note}"
+                for candidate in self.candidates
+                for note in candidate.notes
+                if RAGGED_END in note
+            ),
+        )
 
 
 def take_inventory(
@@ -109,7 +123,9 @@ def _assembled(intake: Intake, limits: Limits) -> tuple[list[Assembly], list[Ref
         try:
             assemblies.append(_one_series(series, broken, intake.frames, limits))
         except StudyRejected as error:
-            refusals.append(_refusal(series, str(error)))
+            refusal = _refusal(series, str(error))
+            is_incomplete = isinstance(error, IncompleteSeries)
+            refusals.append(replace(refusal, is_incomplete=is_incomplete))
     for broken in lost.values():
         also = f" (and {len(broken) - 1} more instances)" if len(broken) > 1 else ""
         refusals.append(_refusal([b.instance for b in broken], broken[0].reason + also))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InconsistentSeries
+from pipeline.errors import IncompleteSeries, InconsistentSeries
 from pipeline.ingest.frame import Frame, listed
 
 SAME_SLICE_MM = 0.1
@@ -124,7 +124,7 @@ def _check_spacing(slices: Sequence[Sequence[Frame]], heights: NDArray[np.float6
         return
     around = f"between {slices[worst][0].named} and {slices[worst + 1][0].named}"
     kind = "missing slice" if _is_multiple(float(gaps[worst]), typical) else "uneven spacing"
-    raise InconsistentSeries(
+    raise IncompleteSeries(
         f"{kind} {around}: {gaps[worst]:.3f} mm apart, {typical:.3f} mm expected"
     )
 

@@ -52,6 +52,18 @@ class Arriving:
     why: str | None
     """Why it was taken, or what it waits for."""
 
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return {
+            "study_instance_uid": self.study_instance_uid,
+            "state": self.state.value,
+            "revision": self.revision,
+            "instances": self.n_instances,
+            "expected": self.expected,
+            "quiet_seconds": self.quiet_s,
+            "why": self.why,
+        }
+
 
 class Arrivals:
     """What a ledger knows of what was received. Several processes may use the same one."""

@@ -47,6 +47,12 @@ class Event(StrEnum):
     CANCELLED = "cancelled"
     """A person has ended it."""
 
+    DELIVERED = "delivered"
+    """Its result is at a destination, and proven to be."""
+
+    NOT_DELIVERED = "not delivered"
+    """A destination will not take its result, or an object of it must not leave."""
+
     PRIORITY = "priority"
     """A person has changed its priority."""
 

@@ -152,9 +152,14 @@ class DeliveryRow(Base):
     rank: Mapped[int]
     """The lower, the sooner: the job's priority with its sign changed, below its lane's."""
     attempts: Mapped[int] = mapped_column(server_default="0")
+    """How often it was claimed: the number of the last claim."""
+    failures: Mapped[int] = mapped_column(server_default="0")
+    """Attempts that failed in a row, for a reason that may pass."""
     not_before: Mapped[float | None] = mapped_column(Float)
     owner: Mapped[str | None] = mapped_column(String(255))
     lease_until: Mapped[float | None] = mapped_column(Float)
+    sent_s: Mapped[float | None] = mapped_column(Float)
+    """When everything had been sent; None while something is not."""
     error: Mapped[str | None] = mapped_column(String(128))
     """Class of the failure of the last attempt."""
     reason: Mapped[str | None] = mapped_column(Text)
@@ -175,8 +180,15 @@ class DeliveredObject(Base):
     )
     relative_path: Mapped[str] = mapped_column(Text, primary_key=True)
     """Path of the artifact under the job's folder."""
+    sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH))
+    """Of the artifact, as the ledger had it then."""
+    sent_sha256: Mapped[str] = mapped_column(String(SHA256_LENGTH))
+    """Of the file as it was sent: another one where it was de-identified."""
+    sop_class_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
+    """This and the UIDs below as they were sent; None for a file that is no DICOM object."""
     sop_instance_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
-    """As it was sent: another one than the artifact's where it was de-identified."""
+    series_instance_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
+    study_instance_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
     status: Mapped[str] = mapped_column(String(16))
     """What it was answered with: four hexadecimal digits of DIMSE, or a code of HTTP."""
     is_confirmed: Mapped[bool] = mapped_column(server_default=false())
@@ -221,7 +233,8 @@ class WorkitemRow(Base):
     __tablename__ = "workitems"
 
     sop_instance_uid: Mapped[str] = mapped_column(String(UID_LENGTH), primary_key=True)
-    node: Mapped[str] = mapped_column(String(64))
+    worklist: Mapped[str] = mapped_column(String(64))
+    """Name of the worklist in the settings."""
     transaction_uid: Mapped[str] = mapped_column(String(UID_LENGTH))
     """What it was claimed with: only who knows it may change it."""
     state: Mapped[str] = mapped_column(String(16))
@@ -231,5 +244,10 @@ class WorkitemRow(Base):
     job_ids: Mapped[list[str]] = mapped_column(JSON)
     """The jobs that it is done by."""
     reason: Mapped[str | None] = mapped_column(Text)
+    """Why it was given up, or what it waits for."""
+    progress: Mapped[int] = mapped_column(server_default="0")
+    """What the worklist was last told: Procedure Step Progress (0074,1004) [%]."""
+    cancel_requested: Mapped[bool] = mapped_column(server_default=false())
+    """Whether somebody asks for it to be given up."""
     claimed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)
     changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=now)

@@ -52,6 +52,9 @@ class JobOrder:
     routing: Mapping[str, object] | None = None
     """What the site's rules decided, and why; None where the call decided."""
 
+    predecessor: UUID | None = None
+    """Job whose result this one takes the place of."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submission:
@@ -153,6 +156,7 @@ class Queue:
         job.input_root, job.inputs = str(order.input_root), list(order.inputs)
         job.configuration, job.output = dict(order.configuration), str(order.output)
         job.routing = None if order.routing is None else dict(order.routing)
+        job.predecessor_id = order.predecessor
         session.flush()
         wait(session, job, 0.0)
         record(session, job, Event.SUBMITTED, detail)
@@ -345,5 +349,6 @@ def _claim(job: Job) -> Claim:
             configuration=job.configuration or {},
             output=Path(job.output or ""),
             routing=job.routing,
+            predecessor=job.predecessor_id,
         ),
     )

@@ -61,6 +61,9 @@ class Offer:
     sender: str
     """Who sends it: names of application entities and nodes."""
 
+    study_instance_uid: str | None = None
+    """The study that it is said to be of; None where nothing is said."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kept:
@@ -288,6 +291,8 @@ class Incoming:
             raise OtherInstance("SOP Instance UID (0008,0018) is not the one that was announced")
         if identity.sop_class_uid != self.offer.sop_class_uid:
             raise OtherInstance("SOP Class UID (0008,0016) is not the one that was announced")
+        if self.offer.study_instance_uid not in (None, identity.study_instance_uid):
+            raise OtherInstance("Study Instance UID (0020,000D) is not the one that was asked for")
         return identity
 
 

@@ -9,6 +9,8 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from itertools import count
+from socketserver import BaseServer
+from time import monotonic
 from typing import Any
 
 from pynetdicom import AE, _config, evt
@@ -152,6 +154,18 @@ class ReceivingServer(ThreadedAssociationServer):
             self.shutdown_request(request)
             return
         super().process_request_thread(request, client_address)
+
+    def stop_accepting(self) -> None:
+        """Have the loop that accepts connections end; call it from another thread."""
+        BaseServer.shutdown(self)
+
+    def end_associations(self, patience_s: float) -> None:
+        """Wait until all associations have ended, and abort those that take too long."""
+        until = monotonic() + patience_s
+        for association in self.active_associations:
+            association.join(max(until - monotonic(), 0.0))
+            if association.is_alive():
+                association.abort()
 
     def handle_error(self, _request: Any, _client_address: Any) -> None:  # noqa: ANN401 - as in the library
         """Log that a connection failed; the library would print its trace."""

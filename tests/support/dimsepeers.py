@@ -24,6 +24,7 @@ def served(
     contexts: Sequence[Any] = (Verification,),
     handlers: Sequence[Any] = (),
     prepare: Callable[[AE], None] = lambda _: None,
+    port: int = 0,
     **start: Any,
 ) -> Iterator[int]:
     """Serve an application entity PEER, and give its port."""
@@ -32,7 +33,7 @@ def served(
         entity.add_supported_context(context)
     prepare(entity)
     server = entity.start_server(
-        ("127.0.0.1", 0), block=False, evt_handlers=list(handlers), **start
+        ("127.0.0.1", port), block=False, evt_handlers=list(handlers), **start
     )
     assert server is not None
     try:

@@ -124,6 +124,24 @@ class Orthanc:
         ) as answer:
             return json.loads(answer.read())
 
+    def put(self, path: str, body: Any) -> None:
+        """Set something of its own interface."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}{path}",
+            data=json.dumps(body).encode(),
+            method="PUT",
+        )
+        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310 - our own server
+
+    def preview(self, orthanc_id: str) -> bytes:
+        """Return the picture that its viewer shows of an instance, PNG."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}/instances/{orthanc_id}/preview",
+            headers={"Accept": "image/png"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
+            return bytes(answer.read())
+
     def file(self, orthanc_id: str) -> bytes:
         """Return an instance as it stores it."""
         with urllib.request.urlopen(

@@ -194,7 +194,6 @@ def test_quorum_queues_are_confirmed_and_carry_no_other_lane() -> None:
         "vesalius.stat",
         "vesalius.routine",
         "vesalius.batch",
-        "vesalius.delivery",
     }
     assert all(q.queue_arguments["x-queue-type"] == "quorum" for q in conf.task_queues)
 

@@ -1,0 +1,146 @@
+"""From one archive through the service into another, and what its tools read there."""
+
+import io
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import highdicom
+import pydicom
+import pytest
+from moto.server import ThreadedMotoServer
+from obstore.store import S3Store
+from PIL import Image
+from pydicom.uid import UID
+
+from tests.support.certificates import Authority
+from tests.support.hospital import Hospital
+from tests.support.orthanc import Orthanc, needs_orthanc
+from tests.support.realdata import real_data
+from tests.support.service import wait_until
+
+pytestmark = [needs_orthanc, pytest.mark.service, pytest.mark.timeout(600)]
+
+
+def archive(orthanc: Orthanc, name: str, **keys: object) -> str:
+    """Return the settings of an archive as a node."""
+    keys = {"ae_title": f'"{orthanc.aet}"', "host": '"127.0.0.1"', "port": orthanc.port} | keys
+    return f"[nodes.{name}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+
+
+def test_a_study_goes_from_one_archive_to_another_over_tls(tmp_path: Path) -> None:
+    source = real_data("perfusion", "ge_dicom")
+    authority = Authority(tmp_path / "tls")
+    ours, theirs = authority.vouch("vesalius"), authority.vouch("orthanc")
+    tls = {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(theirs.certificate),
+        "DicomTlsPrivateKey": str(theirs.key),
+        "DicomTlsTrustedCertificates": str(authority.path),
+    }
+    b = Orthanc(tmp_path / "b", aet="ARCHIVE_B", settings=tls)
+    a = Orthanc(tmp_path / "a", aet="ARCHIVE_A", settings=tls)
+    settings = (
+        f'[tls]\ncertificate = "{ours.certificate}"\nkey = "{ours.key}"\n'
+        f'authorities = "{authority.path}"\n'
+        f"{archive(a, 'a', tls='true')}{archive(b, 'b', tls='true')}"
+        '[destinations.b]\nby = "c-store"\nnode = "b"\nalways = true\n'
+    )
+    receive = 'tls = true\nask = "a"\ncallers = ["ARCHIVE_A@127.0.0.1"]'
+    with a, b, Hospital(tmp_path / "vesalius", settings, receive=receive) as hospital:
+        a.upload(*sorted(source.glob("*.dcm")))
+        (study,) = a.rest("/studies")
+        modality = {
+            "AET": "VESALIUS",
+            "Host": "127.0.0.1",
+            "Port": hospital.port,
+            "UseDicomTls": True,
+        }
+        a.put("/modalities/vesalius", modality)
+        a.rest("/modalities/vesalius/store", {"Resources": [study], "Synchronous": True})
+        wait_until(lambda: set(hospital.deliveries().values()) == {"done"}, 240, hospital.told)
+        (arrived,) = hospital.call("arrivals")["arrivals"]
+        check_results(b, tmp_path / "read")
+    assert arrived["why"] == f"the node has the same {len(list(source.glob('*.dcm')))} instances"
+
+
+def test_the_same_goes_over_dicomweb_and_into_a_bucket(
+    tmp_path: Path, sound_study: Path, tiny_bundle: Path
+) -> None:
+    bucket = ThreadedMotoServer(port=0, verbose=False)
+    bucket.start()
+    _, port = bucket.get_host_and_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    storage = S3Store(
+        "results",
+        endpoint=endpoint,
+        access_key_id="a",
+        secret_access_key="b",  # noqa: S106 - of a server of the test's own
+        region="eu-1",
+        client_options={"allow_http": True},
+    )
+    made = urllib.request.Request(f"{endpoint}/results", method="PUT")  # noqa: S310 - our own
+    urllib.request.urlopen(made, timeout=10).close()  # noqa: S310 - our own
+    key, token = tmp_path / "s3.key", tmp_path / "stow.token"
+    key.write_text("a:b")
+    token.write_text("let me in")
+    b = Orthanc(tmp_path / "b", aet="ARCHIVE_B")
+    settings = (
+        f'[nodes.b]\nurl = "{b.url}"\n'
+        '[destinations.b]\nby = "stow-rs"\nnode = "b"\nalways = true\n'
+        '[destinations.bucket]\nby = "s3"\nbucket = "s3://results/heart"\nalways = true\n'
+        f'endpoint = "{endpoint}"\nregion = "eu-1"\ncredentials = "{key}"\n'
+    )
+    hospital = Hospital(
+        tmp_path / "vesalius", settings, receive=f'http_token = "{token}"', models=tiny_bundle
+    )
+    server = {
+        "Url": f"http://127.0.0.1:{hospital.http_port}/",
+        "HttpHeaders": {"Authorization": "Bearer let me in"},
+    }
+    a = Orthanc(
+        tmp_path / "a",
+        aet="ARCHIVE_A",
+        settings={"DicomWeb": {"Enable": True, "Servers": {"vesalius": server}}},
+    )
+    with a, b, hospital:
+        a.upload(*sorted(sound_study.rglob("*.dcm")))
+        (study,) = a.rest("/studies")
+        a.rest("/dicom-web/servers/vesalius/stow", {"Resources": [study], "Synchronous": True})
+        wait_until(lambda: list(hospital.deliveries().values()) == ["done"] * 2, 240, hospital.told)
+        check_results(b, tmp_path / "read")
+        stored = {one["path"] for one in storage.list("heart").collect()}
+    bucket.stop()
+    written = {path.name for path in (tmp_path / "vesalius" / "out").rglob("*.dcm")}
+    assert written
+    assert {Path(path).name for path in stored} >= written
+
+
+def check_results(orthanc: Orthanc, folder: Path) -> None:
+    """Check that an archive's viewer, highdicom and DCMTK read what was sent there."""
+    folder.mkdir()
+    kinds = set()
+    for one in orthanc.rest("/instances"):
+        path = folder / f"{one}.dcm"
+        path.write_bytes(orthanc.file(one))
+        instance = pydicom.dcmread(path)
+        kinds.add(UID(instance.SOPClassUID).name)
+        dumped = subprocess.run(["dcmdump", path], capture_output=True, check=False)
+        assert dumped.returncode == 0, dumped.stderr
+        if instance.Modality == "SEG":
+            segmentation = highdicom.seg.segread(path)
+            assert segmentation.get_volume().array.any()
+            Image.open(io.BytesIO(orthanc.preview(one))).verify()
+        elif instance.Modality == "SR":
+            highdicom.sr.srread(path)
+            read = subprocess.run(["dsrdump", path], capture_output=True, check=False)
+            assert read.returncode == 0, read.stderr
+        elif "PixelData" in instance:
+            Image.open(io.BytesIO(orthanc.preview(one))).verify()
+    assert kinds >= {
+        "Segmentation Storage",
+        "Parametric Map Storage",
+        "Comprehensive 3D SR Storage",
+        "Secondary Capture Image Storage",
+        "Key Object Selection Document Storage",
+    }

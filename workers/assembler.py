@@ -1,0 +1,71 @@
+"""The process that looks after the studies that arrive, and submits those that are whole."""
+
+import logging
+import signal
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+from pipeline.assemble.assembler import Assembler
+from pipeline.config import Configuration
+from pipeline.errors import LedgerUnavailable
+from pipeline.ledger.ledger import Ledger
+from pipeline.options import site_rules
+from pipeline.perform import open_analyses
+from pipeline.submit import Terms
+
+LOG = logging.getLogger(__name__)
+
+LOOK_S = 0.2
+"""Time between two looks for studies whose time has come [s]."""
+
+AWAY_S = 2.0
+"""Time before a ledger or a folder that is away is tried again [s]."""
+
+
+def run_assembler(configuration: Configuration, place: str, inbox: Path, output: Path) -> None:
+    """Assemble until told to end by SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    configuration
+        The site's settings.
+    place
+        Where the ledger is.
+    inbox
+        Folder that studies are received in.
+    output
+        Folder for the results.
+
+    Raises
+    ------
+    UnusableCall
+        If the rules or the models cannot be read.
+    """
+    ending = Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ending.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    with Ledger.open(place) as ledger:
+        assembler = Assembler(
+            configuration=configuration,
+            inbox=inbox,
+            ledger=ledger,
+            analyses=open_analyses([], configuration),
+            terms=Terms(
+                output=output,
+                rules=site_rules(None, configuration),
+                attempts=configuration.service.attempts,
+            ),
+        )
+        while not ending.is_set():
+            try:
+                if not assembler.once():
+                    ending.wait(LOOK_S)
+            except (LedgerUnavailable, OSError) as problem:
+                away = "the ledger" if isinstance(problem, LedgerUnavailable) else "the inbox"
+                LOG.warning("%s is away", away, extra={"action": "assembler_waits"})
+                ending.wait(AWAY_S)
