@@ -2,8 +2,8 @@
 
 The table says X (remove), Z (empty), D (dummy), U (map) or several of them; which of several is
 taken depends on the type of the attribute in its IOD. Beyond the table, every private attribute,
-every person name, date, time and UID is treated, and free text of a content tree is replaced
-unless it is of a form that this software writes.
+every person name, date, time, UID and comment, and all of group 0010 is treated. Free text of a
+content tree is replaced unless it is of a form that this software writes.
 
 References
 ----------
@@ -66,6 +66,12 @@ DUMMY |= dict.fromkeys(("OD", "OF", "OL", "OV"), b"\0" * 8)
 
 PERSONAL = frozenset({"PN", "DA", "DT", "TM"})
 """VRs that are treated also where the table has no line."""
+
+PATIENT_GROUP = 0x0010
+"""Group of patients: the table lacks the birth date in another calendar, for one."""
+
+CONTACTS = frozenset({"ContactURI", "ContactDisplayName", "OwnerID"})
+"""Attributes that name somebody, and that the table lacks."""
 
 STANDARD_UIDS = frozenset(
     {
@@ -143,7 +149,7 @@ class Cleaner:
         if element.VR == "UI":
             return self._map(element)
         action = _table().get((tag.group, tag.element), "")
-        if not action and element.VR in PERSONAL:
+        if not action and _is_personal(element):
             action = "XZD"
         if element.VR == "SQ" and action in ("", "U"):
             self._descend(element, path)
@@ -210,6 +216,16 @@ class Cleaner:
                 self.counts[(0x0040A160, REPLACED)] += 1
             self._clean(item, (*path, _CONTENT))
         return KEPT
+
+
+def _is_personal(element: DataElement) -> bool:
+    """Tell whether an attribute that the table has no line for is of somebody all the same."""
+    return (
+        element.VR in PERSONAL
+        or element.tag.group == PATIENT_GROUP
+        or "Comment" in element.keyword
+        or element.keyword in CONTACTS
+    )
 
 
 @lru_cache(maxsize=1)

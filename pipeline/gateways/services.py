@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, AllStoragePresentationContexts
+from pynetdicom import AllStoragePresentationContexts
 from pynetdicom.presentation import PresentationContext, build_context
 
 LABELMAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -258,23 +258,10 @@ def receiver_contexts() -> list[PresentationContext]:
     """Return all contexts that the receiver accepts.
 
     Where the other system opens the association and provides the service, which is so of storage
-    commitment and of events of procedure steps, it takes the role of the SCP (PS3.7, D.3.3.4).
+    commitment and of events of procedure steps, it takes the role of the SCP (PS3.7, D.3.3.4): the
+    contexts hold the roles.
     """
     return [*_others(Opened.THERE), *storage_contexts()]
-
-
-def support(entity: AE) -> None:
-    """Have an application entity accept all that the receiver does.
-
-    Not by its ``supported_contexts``: setting those forgets the roles.
-    """
-    for context in receiver_contexts():
-        entity.add_supported_context(
-            str(context.abstract_syntax),
-            context.transfer_syntax,
-            scu_role=context.scu_role,
-            scp_role=context.scp_role,
-        )
 
 
 def requested_contexts(area: str, *names: str) -> list[PresentationContext]:

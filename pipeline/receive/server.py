@@ -183,7 +183,14 @@ def application_entity(settings: ReceiveSettings, contexts: Sequence[Presentatio
         What it takes.
     """
     ae = AE(ae_title=settings.ae_title)
-    ae.supported_contexts = list(contexts)
+    for context in contexts:
+        # Not by ``supported_contexts``: setting those forgets the roles.
+        ae.add_supported_context(
+            str(context.abstract_syntax),
+            context.transfer_syntax,
+            scu_role=context.scu_role,
+            scp_role=context.scp_role,
+        )
     ae.require_called_aet = True
     ae.maximum_pdu_size = settings.pdu_bytes
     ae.maximum_associations = settings.associations

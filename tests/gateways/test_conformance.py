@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from pynetdicom import AE, build_context, build_role
 
+from pipeline.connections import ReceiveSettings
 from pipeline.encode import codes, phasereport
 from pipeline.gateways.conformance import statement
 from pipeline.gateways.services import (
@@ -17,28 +18,30 @@ from pipeline.gateways.services import (
     WRITTEN_CLASSES,
     Opened,
     Role,
+    receiver_contexts,
     requested_contexts,
     services,
     storage_classes,
     storage_contexts,
-    support,
 )
 from pipeline.gateways.statedobjects import CODES, COMMON, OWN, private_codes
+from pipeline.receive.server import application_entity
 from tests.support.written import write_all
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 CONTEXTS_EACH = 128
 """Presentation contexts that an association has at most."""
 
+TITLE = ReceiveSettings().ae_title
 JPIP_REFERENCED = "1.2.840.10008.1.2.4.94"
 COMMITMENT = "1.2.840.10008.1.20.1"
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Return the port of a server that accepts what the receiver accepts."""
-    entity = AE(ae_title="VESALIUS")
-    support(entity)
+    """Return the port of a server with the receiver's application entity."""
+    entity = application_entity(ReceiveSettings(), receiver_contexts())
+    entity.acse_timeout = entity.network_timeout = 30
     server = entity.start_server(("127.0.0.1", 0), block=False)
     yield server.socket.getsockname()[1]
     server.shutdown()
@@ -57,7 +60,7 @@ def accepted(port: int, pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]
     entity = AE()
     for start in range(0, len(pairs), CONTEXTS_EACH):
         contexts = [build_context(*pair) for pair in pairs[start : start + CONTEXTS_EACH]]
-        association = entity.associate("127.0.0.1", port, contexts=contexts)
+        association = entity.associate("127.0.0.1", port, contexts=contexts, ae_title=TITLE)
         assert association.is_established
         found |= {
             (str(context.abstract_syntax), str(context.transfer_syntax[0]))
@@ -90,7 +93,10 @@ def test_what_is_not_listed_is_not_accepted(port: int) -> None:
         ("1.2.840.10008.3.1.2.3.3", RECEIVED_SYNTAXES[0]),
     ]
     associated = AE().associate(
-        "127.0.0.1", port, contexts=[build_context(*pair) for pair in unlisted]
+        "127.0.0.1",
+        port,
+        contexts=[build_context(*pair) for pair in unlisted],
+        ae_title=TITLE,
     )
     assert not associated.accepted_contexts
     associated.abort()
@@ -98,7 +104,7 @@ def test_what_is_not_listed_is_not_accepted(port: int) -> None:
 
 def test_of_several_syntaxes_the_first_of_the_list_is_accepted(port: int) -> None:
     context = build_context(storage_classes()[0], list(reversed(RECEIVED_SYNTAXES)))
-    association = AE().associate("127.0.0.1", port, contexts=[context])
+    association = AE().associate("127.0.0.1", port, contexts=[context], ae_title=TITLE)
     assert [c.transfer_syntax for c in association.accepted_contexts] == [[RECEIVED_SYNTAXES[0]]]
     association.release()
 
@@ -109,7 +115,11 @@ def test_an_archive_may_open_the_association_that_it_reports_on(
 ) -> None:
     roles = [build_role(COMMITMENT, scp_role=True)] if negotiated else []
     association = AE().associate(
-        "127.0.0.1", port, contexts=[build_context(COMMITMENT)], ext_neg=roles
+        "127.0.0.1",
+        port,
+        contexts=[build_context(COMMITMENT)],
+        ae_title=TITLE,
+        ext_neg=roles,
     )
     (context,) = association.accepted_contexts
     assert context.as_scp is negotiated
