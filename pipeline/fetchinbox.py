@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 
 from pipeline.config import Configuration
 from pipeline.gateways.multipart import Encoded
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reception import Reception, Standing
-from pipeline.receive.glance import FAR_ENOUGH, glance
-from pipeline.receive.inbox import Inbox, NoSpace, Offer, OtherInstance
+from pipeline.receive.encoded import offered
+from pipeline.receive.inbox import Inbox, NoSpace, OtherInstance
 
 
 class InboxKeeper:
@@ -35,22 +34,10 @@ class InboxKeeper:
         LedgerUnavailable
             If it cannot be recorded.
         """
-        beginning = bytearray()
-        for chunk in encoded.chunks:
-            beginning += chunk
-            if len(beginning) >= FAR_ENOUGH:
-                break
-        # The meta information of files that were de-identified often has other UIDs.
-        identity = glance(bytes(beginning), encoded.transfer_syntax_uid)
-        offer = Offer(
-            sop_class_uid=identity.sop_class_uid,
-            sop_instance_uid=identity.sop_instance_uid,
-            transfer_syntax_uid=encoded.transfer_syntax_uid,
-            sender=sender,
-        )
+        offer, chunks = offered(encoded, sender)
         incoming = self._inbox.receive(offer)
         try:
-            for chunk in chain((bytes(beginning),), encoded.chunks):
+            for chunk in chunks:
                 incoming.write(chunk)
             kept = incoming.keep()
         except OSError as problem:

@@ -24,9 +24,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from pipeline.errors import UnreadableFile
 from pipeline.gateways.multipart import BrokenOff, NotMultipart, instance, parts
+from pipeline.receive.encoded import offered
 from pipeline.receive.glance import is_uid
-from pipeline.receive.inbox import Inbox, Offer
+from pipeline.receive.inbox import Inbox
 from pipeline.receive.keeper import NOT_UNDERSTOOD, OUT_OF_RESOURCES, Storing
 
 LOG = logging.getLogger(__name__)
@@ -176,27 +178,18 @@ def _keep_all(inbox: Inbox, body: Iterator[bytes], asked: tuple[str, str | None]
 def _keep(inbox: Inbox, chunks: Iterator[bytes], study: str | None, told: _Told) -> None:
     """Keep the instance of one part, if it is one."""
     try:
-        encoded = instance(chunks)
-    except NotMultipart:
+        offer, data_set = offered(instance(chunks), SENDER, study)
+    except (NotMultipart, UnreadableFile):
         told.n_unknown += 1
         return
-    storing = Storing(
-        inbox,
-        Offer(
-            sop_class_uid=encoded.sop_class_uid,
-            sop_instance_uid=encoded.sop_instance_uid,
-            transfer_syntax_uid=encoded.transfer_syntax_uid,
-            sender=SENDER,
-            study_instance_uid=study,
-        ),
-    )
+    storing = Storing(inbox, offer)
     try:
-        for chunk in encoded.chunks:
+        for chunk in data_set:
             storing.write(chunk)
         answer = storing.answer()
     finally:
         storing.give_up()
-    uids = encoded.sop_class_uid, encoded.sop_instance_uid
+    uids = offer.sop_class_uid, offer.sop_instance_uid
     if answer.status:
         told.refused.append((*uids, answer.status))
     else:
