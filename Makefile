@@ -10,7 +10,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
-.PHONY: help demo test check bench failure soak train train-perfusion train-reconstruction train-phases \
+# Real peers of the tests, from Debian: without them, the tests that need them are skipped.
+SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium
+
+.PHONY: help demo test check servers bench failure soak train train-perfusion train-reconstruction train-phases \
 	constraints clean
 .DEFAULT_GOAL := help
 
@@ -30,8 +33,22 @@ demo: $(VENV)/.installed
 	$(BIN)/vesalius run $(DEMO)/study $(DEMO)/raw $(DEMO)/video --output $(DEMO)/out --ledger $(DEMO)/ledger.db
 	@echo "Figures, NIfTI and DICOM objects: $(DEMO)/out"
 
-test: check
+test: check servers
 	$(BIN)/python -m pytest
+
+# Where apt-get is and may be used, what is missing is installed; services that come with it are not
+# started (RUNLEVEL, policy-rc.d): the tests start their own.
+servers:
+	@missing=$$(for name in $(SERVERS); do \
+		dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		(RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get update -qq && \
+		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			$$missing) >/dev/null 2>&1 || echo "not installed: $$missing; tests that need them are skipped"; \
+	else \
+		echo "missing: $$missing; tests that need them are skipped"; \
+	fi
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -44,6 +61,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.reconstruction
 	$(BIN)/python -m benchmarks.phases
 	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.service
+	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.pacs
 
 failure: $(VENV)/.installed-dev
 	FAILURE_TRIALS=50 FAILURE_LEDGERS=sqlite,postgresql FAILURE_BROKERS=valkey,rabbitmq \

@@ -5,7 +5,7 @@ is.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +49,9 @@ class Terms:
 
     why: str | None = None
     """Why they are submitted, for their history."""
+
+    routing: Mapping[str, object] | None = None
+    """What was decided for what the inputs were made of: their results go the same way."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -241,7 +244,7 @@ def follow_ups(
     others = [analysis for analysis in analyses() if analysis.name != Reconstruction.name]
     asked = []
     for job in plan_jobs(take_inventory([images]), others).jobs:
-        order = job_order(job, terms)
+        order = replace(job_order(job, terms), routing=terms.routing)
         place = then / order.input_root.relative_to(os.path.abspath(now))  # noqa: PTH100 - keeps links
         asked.append((job_request(job), replace(order, input_root=place)))
 

@@ -188,7 +188,11 @@ def _follow_up(
     """Return what submits the jobs that a result is for, and has it delivered."""
     order = claim.order
     terms = Terms(
-        output=order.output, lane=order.lane, priority=order.priority, attempts=order.attempts
+        output=order.output,
+        lane=order.lane,
+        priority=order.priority,
+        attempts=order.attempts,
+        routing=order.routing,
     )
     submit = follow_ups(found, bench.analyses.all, terms, bench.ledger)
     names, kept = destinations_of(claim.analysis, order.routing, bench.destinations)

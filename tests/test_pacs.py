@@ -13,6 +13,7 @@ from obstore.store import S3Store
 from PIL import Image
 from pydicom.uid import UID
 
+from tests.support.archives import NAMES
 from tests.support.certificates import Authority
 from tests.support.hospital import Hospital
 from tests.support.orthanc import Orthanc, needs_orthanc
@@ -104,16 +105,54 @@ def test_the_same_goes_over_dicomweb_and_into_a_bucket(
         settings={"DicomWeb": {"Enable": True, "Servers": {"vesalius": server}}},
     )
     with a, b, hospital:
-        a.upload(*sorted(sound_study.rglob("*.dcm")))
-        (study,) = a.rest("/studies")
-        a.rest("/dicom-web/servers/vesalius/stow", {"Resources": [study], "Synchronous": True})
-        wait_until(lambda: list(hospital.deliveries().values()) == ["done"] * 2, 240, hospital.told)
+        for name in NAMES:
+            a.upload(*named_study(sound_study, tmp_path / name, name))
+        body = {"Resources": a.rest("/studies"), "Synchronous": True}
+        a.rest("/dicom-web/servers/vesalius/stow", body)
+        wait_until(lambda: list(hospital.deliveries().values()) == ["done"] * 6, 240, hospital.told)
         check_results(b, tmp_path / "read")
+        check_names(tmp_path / "read", len(b.rest("/instances")))
         stored = {one["path"] for one in storage.list("heart").collect()}
     bucket.stop()
     written = {path.name for path in (tmp_path / "vesalius" / "out").rglob("*.dcm")}
     assert written
     assert {Path(path).name for path in stored} >= written
+
+
+def named_study(study: Path, folder: Path, name: str) -> list[Path]:
+    """Write a study anew for a patient with one of the names, and return its files."""
+    charset, encoded = NAMES[name]
+    folder.mkdir()
+    files = []
+    for path in sorted(study.rglob("*.dcm")):
+        instance = pydicom.dcmread(path)
+        instance.SpecificCharacterSet = charset
+        instance.PatientName, instance.PatientID = "N" * len(encoded), name
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+            number = int(instance[keyword].value.rpartition(".")[2]) + 1 + list(NAMES).index(name)
+            instance[keyword].value = f"2.25.{number}"
+        instance.file_meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
+        files.append(folder / path.name)
+        instance.save_as(files[-1])
+        content = files[-1].read_bytes()
+        assert content.count(b"N" * len(encoded)) == 1
+        files[-1].write_bytes(content.replace(b"N" * len(encoded), encoded))
+    return files
+
+
+def check_names(folder: Path, count: int) -> None:
+    """Check that each result has its patient's name, byte for byte, and its character set."""
+    found = []
+    for path in folder.glob("*.dcm"):
+        instance = pydicom.dcmread(path)
+        charset, encoded = NAMES[str(instance.PatientID)]
+        assert instance.get_item("PatientName").value.rstrip(b" ") == encoded
+        told = instance.SpecificCharacterSet
+        assert ([told] if isinstance(told, str) else list(told)) == (
+            [charset] if isinstance(charset, str) else charset
+        )
+        found.append(path)
+    assert len(found) == count
 
 
 def check_results(orthanc: Orthanc, folder: Path) -> None:

@@ -5,8 +5,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +17,9 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.listing import ledger_time
 from pipeline.perform import open_analyses
 from workers.app import make_app
+from workers.checkpacs import check_pacs
+from workers.findings import Finding, Level, right, wrong
+from workers.options import inbox_folder
 
 LEAST_FREE_MIB = 1024
 """Less free space than this for results is too little [MiB]."""
@@ -28,45 +29,6 @@ CLOCK_TOLERANCE_S = 2.0
 
 BROKER_ANSWERS_S = 5.0
 """A broker that does not answer for so long is away [s]."""
-
-
-class Level(StrEnum):
-    """How a thing is."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    """What was looked at."""
-
-    level: Level
-    """How it is."""
-
-    told: str
-    """What was found; no password."""
-
-    remedy: str = ""
-    """What to do where it is not right."""
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether the service would not work with it."""
-        return self.level is Level.FAIL
-
-    def to_json(self) -> dict[str, str]:
-        """Return it as JSON values."""
-        return {
-            "what": self.what,
-            "level": self.level.value,
-            "told": self.told,
-            "remedy": self.remedy,
-        }
 
 
 def check(configuration: Configuration, place: str) -> list[Finding]:
@@ -86,7 +48,7 @@ def check(configuration: Configuration, place: str) -> list[Finding]:
         *_bundles(configuration),
         *_cores(configuration),
         *_providers(configuration),
-        *_nodes(configuration),
+        *check_pacs(configuration, inbox_folder(configuration, place)),
     ]
 
 
@@ -99,11 +61,11 @@ def _broker(configuration: Configuration) -> Iterator[Finding]:
         with app.connection_for_write(connect_timeout=BROKER_ANSWERS_S) as connection:
             connection.ensure_connection(max_retries=1, timeout=BROKER_ANSWERS_S)
     except UnusableCall as problem:
-        yield _wrong("broker", str(problem), "set service.broker")
+        yield wrong("broker", str(problem), "set service.broker")
     except (OperationalError, OSError):
-        yield _wrong("broker", f"{shown} does not answer", "start it, or set service.broker")
+        yield wrong("broker", f"{shown} does not answer", "start it, or set service.broker")
     else:
-        yield _right("broker", f"{shown} answers")
+        yield right("broker", f"{shown} answers")
 
 
 def _ledger(place: str) -> Iterator[Finding]:
@@ -112,19 +74,19 @@ def _ledger(place: str) -> Iterator[Finding]:
         with Ledger.open(place) as ledger:
             apart_s = abs(ledger_time(ledger) - time.time())
     except LedgerUnavailable as problem:
-        yield _wrong("ledger", str(problem), "start the database, or set ledger.url")
+        yield wrong("ledger", str(problem), "start the database, or set ledger.url")
         return
     except UnusableCall as problem:
-        yield _wrong("ledger", str(problem), "vesalius ledger migrate")
+        yield wrong("ledger", str(problem), "vesalius ledger migrate")
         return
-    yield _right("ledger", "open, of this version")
+    yield right("ledger", "open, of this version")
     if apart_s > CLOCK_TOLERANCE_S:
         told = f"{apart_s:.1f} s apart from the database's"
         yield Finding(
             what="clock", level=Level.WARN, told=told, remedy="synchronise the clocks (NTP)"
         )
     else:
-        yield _right("clock", f"{apart_s:.1f} s apart from the database's")
+        yield right("clock", f"{apart_s:.1f} s apart from the database's")
 
 
 def _output(folder: Path | None) -> Iterator[Finding]:
@@ -142,12 +104,12 @@ def _output(folder: Path | None) -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=folder):
             free_mib = shutil.disk_usage(folder).free >> 20
     except OSError as problem:
-        yield _wrong("results", f"{folder}: {problem.strerror}", "make the folder writable")
+        yield wrong("results", f"{folder}: {problem.strerror}", "make the folder writable")
         return
     if free_mib < LEAST_FREE_MIB:
-        yield _wrong("results", f"{folder}: {free_mib} MiB free", "make room")
+        yield wrong("results", f"{folder}: {free_mib} MiB free", "make room")
     else:
-        yield _right("results", f"{folder}: writable, {free_mib} MiB free")
+        yield right("results", f"{folder}: writable, {free_mib} MiB free")
 
 
 def _bundles(configuration: Configuration) -> Iterator[Finding]:
@@ -155,12 +117,12 @@ def _bundles(configuration: Configuration) -> Iterator[Finding]:
     try:
         analyses = open_analyses([], configuration)
     except (BundleRejected, ModelContractBroken, UnusableCall) as problem:
-        yield _wrong("bundles", str(problem), "install the bundle again, or set models.path")
+        yield wrong("bundles", str(problem), "install the bundle again, or set models.path")
         return
     for analysis in analyses:
         bundle = analysis.bundle
         told = f"{bundle.name} {bundle.version}, every byte as listed"
-        yield _right(f"bundle {analysis.name}", told)
+        yield right(f"bundle {analysis.name}", told)
 
 
 def _cores(configuration: Configuration) -> Iterator[Finding]:
@@ -169,9 +131,9 @@ def _cores(configuration: Configuration) -> Iterator[Finding]:
     cores = os.cpu_count() or 1
     told = f"{processes} processes of {each} threads on {cores} cores"
     if processes * each > cores:
-        yield _wrong("cores", told, "lower worker.processes or worker.threads")
+        yield wrong("cores", told, "lower worker.processes or worker.threads")
     else:
-        yield _right("cores", told)
+        yield right("cores", told)
 
 
 def _providers(configuration: Configuration) -> Iterator[Finding]:
@@ -180,27 +142,6 @@ def _providers(configuration: Configuration) -> Iterator[Finding]:
     try:
         check_providers(configuration.worker.providers)
     except UnusableCall as problem:
-        yield _wrong("providers", str(problem), "install it, or set worker.providers")
+        yield wrong("providers", str(problem), "install it, or set worker.providers")
     else:
-        yield _right("providers", names)
-
-
-def _nodes(configuration: Configuration) -> Iterator[Finding]:
-    """Look whether the systems that the site is connected to answer."""
-    from pipeline.gateways.reach import reach
-
-    for one in reach(configuration.nodes, configuration):
-        what = f"node {one.node}"
-        if one.problem is None:
-            yield _right(what, f"{one.by} answered in {one.ms:.0f} ms")
-        else:
-            remedy = f"look after nodes.{one.node}; vesalius nodes asks again"
-            yield _wrong(what, f"{one.by}: {one.problem}", remedy)
-
-
-def _right(what: str, told: str) -> Finding:
-    return Finding(what=what, level=Level.OK, told=told)
-
-
-def _wrong(what: str, told: str, remedy: str) -> Finding:
-    return Finding(what=what, level=Level.FAIL, told=told, remedy=remedy)
+        yield right("providers", names)

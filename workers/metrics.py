@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from pipeline.config import LANES
 from pipeline.errors import LedgerUnavailable
+from pipeline.ledger.arrivals import Arrivals
 from pipeline.ledger.breaker import Destinations, DestinationStatus
 from pipeline.ledger.deliverycare import OPEN, Queued, queued
 from pipeline.ledger.events import Event
@@ -65,6 +66,29 @@ class QueueCollector(Collector):
             yield _failures(found)
             yield _stages(found)
             yield from self._delivered()
+            yield from self._received()
+
+    def _received(self) -> Iterator[Metric]:
+        """Yield the metrics of reception; none if the ledger went away meanwhile."""
+        try:
+            found = Arrivals(self._ledger).received()
+        except LedgerUnavailable:
+            return
+        yield Counter(
+            "vesalius_instances_received", "Instances that were received.", value=found.instances
+        )
+        yield Gauge("vesalius_studies_arriving", "Studies that arrive.", value=found.arriving)
+        yield Gauge(
+            "vesalius_oldest_arriving_seconds",
+            "Time since the first instance of the oldest study that arrives.",
+            value=found.oldest_s,
+        )
+        yield Gauge("vesalius_studies_taken", "Studies that are whole.", value=found.taken)
+        yield Gauge(
+            "vesalius_instances_set_aside",
+            "Data sets that came under the UID of another one.",
+            value=found.suspects,
+        )
 
     def _delivered(self) -> Iterator[Metric]:
         """Yield the metrics of deliveries; none if the ledger went away meanwhile."""

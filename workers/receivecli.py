@@ -6,6 +6,7 @@ import typer
 
 from pipeline.cli import app
 from pipeline.options import (
+    SOME_INPUT_FAILED,
     ConfigOption,
     JsonOption,
     LedgerOption,
@@ -76,6 +77,38 @@ def arrivals_command(
         why = f"  {study.why}" if study.why else ""
         line = f"{study.study_instance_uid}  {study.state.value:8} revision {study.revision}"
         typer.echo(printable(f"{line}  {study.n_instances}{expected} instances{why}"))
+
+
+@app.command("suspects")
+def suspects_command(
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 100,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    ledger_url: LedgerOption = None,
+) -> None:
+    """List data sets that were set aside: they came under the UID of another one.
+
+    Exit status: 0 there is none, 1 there are some.
+    """
+    from pipeline.console import printable
+    from pipeline.ledger.arrivals import Arrivals
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.manifest import serialised
+
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        place = ledger_place(settings)
+        with Ledger.open(place) as ledger:
+            found = Arrivals(ledger).suspects(limit)
+    if as_json:
+        typer.echo(serialised({"suspects": [one.to_json() for one in found]}).rstrip())
+    else:
+        for one in found:
+            line = f"{one.at:%Y-%m-%d %H:%M}  {one.sop_instance_uid}  {one.sender}  {one.reason}"
+            typer.echo(printable(f"{line}  {inbox_folder(settings, place) / one.relative_path}"))
+    if found:
+        raise typer.Exit(SOME_INPUT_FAILED)
 
 
 @app.command("turnaround")

@@ -1,22 +1,27 @@
 """One look at the studies that arrive: which are whole, and what the others wait for."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from pipeline.analysis import Analysis
+from pipeline.analysis import Analysis, priors_of
 from pipeline.assemble.judge import Evidence, Judgement, judge
 from pipeline.assemble.take import take
 from pipeline.config import Configuration
 from pipeline.encode.context import SERIES_NUMBERS
 from pipeline.errors import PeerRefused, PeerUnavailable, UnusableCall
+from pipeline.fetch import Source, fetch_study
+from pipeline.fetchinbox import InboxKeeper
 from pipeline.gateways.query import Counts, counts
 from pipeline.identity import derived_uid
 from pipeline.ingest.inventory import Inventory, take_inventory
 from pipeline.ledger.arrivals import Arrivals, Arriving
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.lineage import jobs_of
+from pipeline.perform import known_kinds
+from pipeline.priors import priors
+from pipeline.receive.inbox import Inbox
 from pipeline.submit import Terms, find
 
 LOG = logging.getLogger(__name__)
@@ -117,6 +122,7 @@ class Assembler:
     def _take(self, study: Arriving, judgement: Judgement, inventory: Inventory) -> None:
         """Take a study, and log what became of it."""
         found = find(inventory, self.analyses, self.terms)
+        self._fetch_priors(study, {request.identity.analysis for request, _ in found.asked})
         taken = take(study, judgement.why, found, self.ledger)
         told = {"study_instance_uid": study.study_instance_uid}
         if taken.waits_for is not None:
@@ -137,3 +143,28 @@ class Assembler:
                 LOG.warning(
                     "refused: %s", refusal.reason, extra={"action": "input_refused", **told}
                 )
+
+    def _fetch_priors(self, study: Arriving, analyses: Set[str]) -> None:
+        """Fetch the earlier studies that analyses ask for, as far as the node has them."""
+        name = self.configuration.receive.ask
+        wanted = {priors_of(kind) for kind in known_kinds() if kind.name in analyses} - {None}
+        if name is None or not wanted:
+            return
+        source = Source(name=name, node=self.configuration.nodes[name], settings=self.configuration)
+        keeper = InboxKeeper(
+            Inbox(self.inbox, self.ledger, self.configuration.receive), self.ledger
+        )
+        try:
+            for one in wanted:
+                if one is not None:
+                    for prior in priors(source, study.study_instance_uid, one):
+                        fetch_study(source, str(prior.study_instance_uid), keeper)
+        except (PeerUnavailable, PeerRefused) as problem:
+            LOG.warning(
+                "earlier studies could not be fetched: %s",
+                problem,
+                extra={
+                    "action": "priors_missing",
+                    "study_instance_uid": study.study_instance_uid,
+                },
+            )

@@ -1,14 +1,15 @@
 """The studies that are received: which arrive, and which were taken for whole."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from sqlalchemy import Update, func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.ledger.clock import LedgerClock
-from pipeline.ledger.exchange import Arrival, ArrivalState, InstanceRow
+from pipeline.ledger.exchange import Arrival, ArrivalState, InstanceRow, Suspect
 from pipeline.ledger.ledger import Ledger, Transaction
 
 
@@ -63,6 +64,53 @@ class Arriving:
             "quiet_seconds": self.quiet_s,
             "why": self.why,
         }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Received:
+    """How reception stands."""
+
+    instances: int
+    """Instances that were received."""
+
+    arriving: int
+    """Studies that arrive."""
+
+    oldest_s: float
+    """Time since the first instance of the oldest of them [s]."""
+
+    taken: int
+    """Studies that were taken for whole and have not grown since."""
+
+    suspects: int
+    """Data sets that were set aside."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetAside:
+    """A data set that was set aside."""
+
+    sop_instance_uid: str | None
+    """What it says that it is."""
+
+    study_instance_uid: str | None
+    """The study that it says that it is of."""
+
+    relative_path: str
+    """Its file, under the inbox."""
+
+    sender: str
+    """Who sent it."""
+
+    reason: str
+    """Why it was set aside."""
+
+    at: datetime
+    """When, UTC."""
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return {**asdict(self), "at": self.at.isoformat()}
 
 
 class Arrivals:
@@ -120,6 +168,37 @@ class Arrivals:
                 select(Arrival).where(Arrival.study_instance_uid == study_instance_uid)
             ).one_or_none()
             return None if row is None else _arriving(session, row)
+
+    def received(self) -> Received:
+        """Return how reception stands."""
+        arriving = Arrival.state == ArrivalState.ARRIVING
+        with self._ledger.reading() as session:
+            first = session.scalar(select(func.min(Arrival.first_at)).where(arriving))
+            now_s = session.execute(select(LedgerClock())).scalar_one()
+            return Received(
+                instances=session.scalar(select(func.count(InstanceRow.id))) or 0,
+                arriving=session.scalar(select(func.count(Arrival.id)).where(arriving)) or 0,
+                oldest_s=0.0 if first is None else now_s - first,
+                taken=session.scalar(select(func.count(Arrival.id)).where(~arriving)) or 0,
+                suspects=session.scalar(select(func.count(Suspect.id))) or 0,
+            )
+
+    def suspects(self, limit: int = 100) -> list[SetAside]:
+        """Return the data sets that were set aside, the last first."""
+        with self._ledger.reading() as session:
+            rows = session.scalars(select(Suspect).order_by(Suspect.id.desc()).limit(limit))
+            return [
+                SetAside(
+                    sop_instance_uid=row.sop_instance_uid,
+                    study_instance_uid=row.study_instance_uid,
+                    relative_path=row.relative_path,
+                    sender=row.sender,
+                    reason=row.reason,
+                    # SQLite keeps no zone; all times are UTC.
+                    at=row.at.replace(tzinfo=UTC),
+                )
+                for row in rows
+            ]
 
     def files(self, arrival_id: int) -> list[PurePosixPath]:
         """Return the files of a study, under the inbox."""

@@ -9,6 +9,7 @@ from uuid import UUID
 import pydicom
 import pytest
 
+from pipeline.analysis import Priors
 from pipeline.assemble.assembler import Assembler
 from pipeline.config import Configuration, ModelSettings
 from pipeline.connections import Node, ReceiveSettings
@@ -20,12 +21,12 @@ from pipeline.ledger.listing import Wanted, jobs
 from pipeline.ledger.queue import Queue
 from pipeline.ledger.states import JobState
 from pipeline.owner import this_process
-from pipeline.perform import open_analyses
+from pipeline.perform import Perfusion, open_analyses
 from pipeline.receive.inbox import Inbox, Offer
 from pipeline.submit import Terms
 from pipeline.warm import OpenAnalyses
 from pipeline.work import Bench, work
-from tests.support.archives import data_set
+from tests.support.archives import data_set, write_named
 from tests.support.orthanc import Orthanc, needs_orthanc
 from tests.support.service import free_port, wait_until
 
@@ -239,6 +240,26 @@ def test_the_archive_proves_that_a_study_is_whole(
         assert site.study.why == f"the node has the same {len(files)} instances"
         assert site.states() == [JobState.WAITING]
         site.ledger.close()
+
+
+@needs_orthanc
+@pytest.mark.service
+def test_earlier_studies_are_fetched_for_an_analysis_that_asks(
+    tmp_path: Path, tiny_bundle: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Perfusion, "priors", Priors(number=1), raising=False)
+    patient = pydicom.dcmread(files[0]).PatientID
+    prior, uid = write_named(tmp_path / "prior", "latin", PatientID=patient, StudyDate="20200101")
+    with Orthanc(tmp_path / "orthanc") as archive:
+        node = Node(ae_title="ORTHANC", host="127.0.0.1", port=archive.port, url=archive.url)
+        site = Site(tmp_path / "site", tiny_bundle, settings(node))
+        archive.upload(*files, prior)
+        site.receive(*files)
+        site.assembler._look(site.study)
+        found = {study.study_instance_uid for study in Arrivals(site.ledger).listed()}
+        site.ledger.close()
+    assert uid in found
+    assert len(found) == 2
 
 
 def test_an_archive_that_does_not_say_costs_the_quiet_time(
