@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 
 import numpy as np
+from highdicom import SpecificCharacterSetValues
 from highdicom import Volume as PlacedVolume
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
@@ -40,6 +41,9 @@ REQUIRED = (
     "ReferringPhysicianName",
 )
 """Attributes of type 2 that every object has: empty where the source lacks them."""
+
+ASCII_WITH_EXTENSIONS = "ISO 2022 IR 6"
+"""Defined term of Specific Character Set (0008,0005), PS3.3, C.12.1.1.2."""
 
 PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
 """Purpose of reference of a source frame, PS3.16, CID 7202."""
@@ -76,10 +80,29 @@ def source_header(series: Series) -> Dataset:
     for keyword in REQUIRED:
         if header.get(keyword) is None:
             setattr(header, keyword, PersonName("") if keyword.endswith("Name") else "")
+    _settle_character_set(header)
     for keyword, is_possible in _POSSIBLE.items():
         if not is_possible(str(header.get(keyword))):
             setattr(header, keyword, "")
     return header
+
+
+def _settle_character_set(header: Dataset) -> None:
+    """Have a header name its character sets as the objects can; its texts keep their bytes.
+
+    An empty first value means ASCII with code extensions (PS3.3, C.12.1.1.2). Texts of a set that
+    is none of the standard's are taken as they can be read, and written as UTF-8.
+    """
+    given = header.get("SpecificCharacterSet")
+    if not given:
+        return
+    values = [given] if isinstance(given, str) else [str(value) for value in given]
+    named = [ASCII_WITH_EXTENSIONS, *values[1:]] if not values[0] else values
+    if {value.value for value in SpecificCharacterSetValues}.issuperset(named):
+        header.SpecificCharacterSet = named[0] if len(named) == 1 else named
+    else:
+        header.decode()
+        header.SpecificCharacterSet = "ISO_IR 192"
 
 
 def stand_ins(series: InputSeries, header: Dataset, context: EncodingContext) -> list[Dataset]:
