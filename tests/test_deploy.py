@@ -61,7 +61,8 @@ def test_the_command_of_a_unit_exists(unit: Path) -> None:
 
 def test_containers_call_commands_that_exist() -> None:
     ours = {name: s for name, s in compose().items() if s["image"] == "vesalius"}
-    assert set(ours) == {"migrate", "dispatch", "worker", "monitor", "submit"}
+    beside_a_pacs = {"receive", "assemble", "deliver"}
+    assert set(ours) == {"migrate", "dispatch", "worker", "monitor", "submit"} | beside_a_pacs
     for service in ours.values():
         entry, command = service.get("entrypoint"), service.get("command")
         words = entry[1:] if isinstance(entry, list) else command
@@ -74,9 +75,9 @@ def test_containers_call_commands_that_exist() -> None:
 def test_the_containers_settings_are_settings() -> None:
     configuration = read_configuration(DEPLOY / "container.toml")
     assert configuration.service.output == Path("/results")
-    [published] = [s["ports"] for s in compose().values() if "ports" in s]
-    port = configuration.monitoring.port
-    assert published == [f"127.0.0.1:{port}:{port}"]
+    published = {name: s["ports"] for name, s in compose().items() if "ports" in s}
+    port, dimse = configuration.monitoring.port, configuration.receive.port
+    assert published == {"monitor": [f"127.0.0.1:{port}:{port}"], "receive": [f"{dimse}:{dimse}"]}
 
 
 def test_what_the_image_copies_is_there() -> None:

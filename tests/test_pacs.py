@@ -73,14 +73,14 @@ def test_the_same_goes_over_dicomweb_and_into_a_bucket(
     _, port = bucket.get_host_and_port()
     endpoint = f"http://127.0.0.1:{port}"
     storage = S3Store(
-        "results",
+        "archived",
         endpoint=endpoint,
         access_key_id="a",
         secret_access_key="b",  # noqa: S106 - of a server of the test's own
         region="eu-1",
         client_options={"allow_http": True},
     )
-    made = urllib.request.Request(f"{endpoint}/results", method="PUT")  # noqa: S310 - our own
+    made = urllib.request.Request(f"{endpoint}/archived", method="PUT")  # noqa: S310 - our own
     urllib.request.urlopen(made, timeout=10).close()  # noqa: S310 - our own
     key, token = tmp_path / "s3.key", tmp_path / "stow.token"
     key.write_text("a:b")
@@ -89,7 +89,7 @@ def test_the_same_goes_over_dicomweb_and_into_a_bucket(
     settings = (
         f'[nodes.b]\nurl = "{b.url}"\n'
         '[destinations.b]\nby = "stow-rs"\nnode = "b"\nalways = true\n'
-        '[destinations.bucket]\nby = "s3"\nbucket = "s3://results/heart"\nalways = true\n'
+        '[destinations.bucket]\nby = "s3"\nbucket = "s3://archived/heart"\nalways = true\n'
         f'endpoint = "{endpoint}"\nregion = "eu-1"\ncredentials = "{key}"\n'
     )
     hospital = Hospital(

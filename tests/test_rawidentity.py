@@ -66,7 +66,7 @@ def test_a_patient_of_an_mrd_header_shows_in_dicom_objects_only(
     assert "canary" not in (done.stdout + done.stderr).lower()
     written = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
     objects = [p for p in written if p.suffix == ".dcm"]
-    assert len(objects) == 3
+    assert len(objects) == 4
     for place in written:
         assert "canary" not in place.name.lower()
         assert (b"canary" in place.read_bytes().lower()) == (place in objects), place
