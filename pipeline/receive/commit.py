@@ -105,26 +105,43 @@ class Committer:
             one.known = found
 
     def _is_moved(self, one: Waiting) -> bool:
-        """Move a file to its place and flush it; tell whether that went well."""
-        place = self._root / one.instance.relative_path
+        """Put a file into its place and flush it; tell whether that went well."""
         try:
-            _move(one.file, place)
-            os.fsync(one.descriptor)
+            _put(one.file, one.descriptor, self._root / one.instance.relative_path)
         except OSError as problem:
-            # What could not be written is forgotten: a second flush would find nothing to do.
-            place.unlink(missing_ok=True)
             one.problem = problem
         return one.problem is None
 
 
-def _move(file: Path, place: Path) -> None:
-    """Move a file to its place; a folder that is new is flushed into the one above."""
+def _put(file: Path, descriptor: int, place: Path) -> None:
+    """Put a file into its place, and flush it; its name until now is removed by whoever gave it.
+
+    What lies there already has the same bytes and may be answered for: it is replaced by nothing
+    that is not flushed.
+    """
+    if not _is_linked(file, place):
+        os.fsync(descriptor)
+        file.replace(place)
+        return
     try:
-        file.rename(place)
-    except FileNotFoundError:
+        os.fsync(descriptor)
+    except OSError:
+        # What could not be written is forgotten: a second flush would find nothing to do.
+        if os.path.samestat(place.stat(), os.fstat(descriptor)):
+            place.unlink()
+        raise
+
+
+def _is_linked(file: Path, place: Path) -> bool:
+    """Give a file another name; False if that is taken, or the file system knows one name only."""
+    if not place.parent.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)
         flush_folder(place.parent.parent)
-        file.rename(place)
+    try:
+        place.hardlink_to(file)
+    except OSError:
+        return False
+    return True
 
 
 def flush_folder(folder: Path) -> None:

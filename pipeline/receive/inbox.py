@@ -23,11 +23,15 @@ from pipeline.errors import PipelineError, UnreadableFile, UnusableCall
 from pipeline.identity import digest_bytes
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reception import Instance, Reception, Standing
+from pipeline.locks import locked
 from pipeline.receive.commit import Committer, Waiting, flush_folder
 from pipeline.receive.glance import FAR_ENOUGH, Identity, TooShort, glance
 from pipeline.receive.part10 import file_beginning, says_the_same
 
 MIB = 1 << 20
+
+ANOTHER_BEFORE = "another data set was received before under its SOP Instance UID (0008,0018)"
+"""Why a data set is suspect."""
 
 KEY_LENGTH = 32
 """Hexadecimal digits of a digest that name a file or a folder."""
@@ -175,16 +179,19 @@ class Inbox:
     def _kept_apart(self, instance: Instance, first: PurePosixPath) -> Kept:
         """Set a data set aside that came under another one's UID, unless both say the same."""
         place = self.root / instance.relative_path
-        if says_the_same(self.root / first, place):
-            place.unlink()
-            return Kept(instance=instance, standing=Standing.SAME)
         apart = PurePosixPath("suspects", f"{instance.sha256}.dcm")
-        place.rename(self.root / apart)
-        flush_folder(self.root / "suspects")
-        instance = replace(instance, relative_path=apart)
-        self._reception.suspect(
-            instance, "another data set was received before under its SOP Instance UID (0008,0018)"
-        )
+        with locked(self.root / "suspects.lock"):
+            # Of the same bytes twice, the file may be judged and gone already.
+            if place.exists():
+                if says_the_same(self.root / first, place):
+                    place.unlink()
+                else:
+                    place.rename(self.root / apart)
+                    flush_folder(self.root / "suspects")
+            if not (self.root / apart).exists():
+                return Kept(instance=instance, standing=Standing.SAME)
+            instance = replace(instance, relative_path=apart)
+            self._reception.suspect(instance, ANOTHER_BEFORE)
         return Kept(instance=instance, standing=Standing.OTHER)
 
 

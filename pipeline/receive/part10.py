@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from pipeline import __version__
 from pipeline.identity import JOB_NAMESPACE, derived_uid
+from pipeline.ingest.dicomfile import PARSE_ERRORS
 from pipeline.quiet import quietly
 
 IMPLEMENTATION_CLASS_UID = derived_uid(JOB_NAMESPACE, "implementation")
@@ -25,6 +25,9 @@ IMPLEMENTATION_VERSION_NAME = f"VESALIUS_{__version__}"[:16]
 """Implementation Version Name (0002,0013)."""
 
 PREAMBLE = bytes(128) + b"DICM"
+
+LARGEST_COMPARED = 256 << 20
+"""Largest files whose data sets are compared, both of which are held in memory [byte]."""
 
 
 def file_beginning(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
@@ -50,11 +53,16 @@ def _text(element: int, representation: bytes, text: str, padding: bytes) -> byt
 
 
 def says_the_same(first: Path, second: Path) -> bool:
-    """Tell whether two files hold the same data set, in whatever transfer syntax each."""
+    """Tell whether two files hold the same data set, in whatever transfer syntax each.
+
+    Of files that are large, or cannot be read, this is not known, and they count as two.
+    """
     try:
+        if max(first.stat().st_size, second.stat().st_size) > LARGEST_COMPARED:
+            return False
         with quietly():
             return bool(_read(first) == _read(second))
-    except (InvalidDicomError, AttributeError, OSError, ValueError, TypeError, EOFError):
+    except (*PARSE_ERRORS, OSError, MemoryError):
         return False
 
 
