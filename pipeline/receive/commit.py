@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from pipeline.errors import PipelineError
+from pipeline.errors import LedgerUnavailable, PipelineError
 from pipeline.ledger.reception import Instance, Known
 
 
@@ -97,12 +97,16 @@ class Committer:
             for folder in {(self._root / one.instance.relative_path).parent for one in moved}:
                 flush_folder(folder)
             known = self._record([one.instance for one in moved])
+            for one, found in zip(moved, known, strict=True):
+                one.known = found
         except (OSError, PipelineError) as problem:
             for one in moved:
                 one.problem = problem
-            return
-        for one, found in zip(moved, known, strict=True):
-            one.known = found
+        finally:
+            for one in moved:
+                if not one.is_ended:
+                    # Whoever waits for it would wait for ever.
+                    one.problem = LedgerUnavailable("recording has failed")
 
     def _is_moved(self, one: Waiting) -> bool:
         """Put a file into its place and flush it; tell whether that went well."""

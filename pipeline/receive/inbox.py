@@ -13,6 +13,7 @@ file is removed, and the sender keeps the instance.
 import fcntl
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from tempfile import mkstemp
@@ -25,7 +26,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reception import Instance, Reception, Standing
 from pipeline.locks import locked
 from pipeline.receive.commit import Committer, Waiting, flush_folder
-from pipeline.receive.glance import FAR_ENOUGH, Identity, TooShort, glance
+from pipeline.receive.glance import FAR_ENOUGH, Identity, TooShort, glance, is_uid
 from pipeline.receive.part10 import file_beginning, says_the_same
 
 MIB = 1 << 20
@@ -118,22 +119,32 @@ class Inbox:
 
         Raises
         ------
+        UnreadableFile
+            If a UID that is said of it is none.
         NoSpace
             If less is free than is to stay free, or the file cannot be made.
         """
+        uids = offer.sop_class_uid, offer.sop_instance_uid, offer.transfer_syntax_uid
+        if not all(is_uid(uid) for uid in uids):
+            raise UnreadableFile("what is said of it is no UID")
         self.check_space()
         try:
             descriptor, name = mkstemp(suffix=".part", dir=self.root / "incoming")
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return Incoming(
-                offer=offer,
-                inbox=self,
-                largest=self._settings.largest_mib * MIB,
-                descriptor=descriptor,
-                file=Path(name),
-            )
         except OSError as problem:
             raise NoSpace(f"the inbox cannot be written ({problem.strerror})") from problem
+        incoming = Incoming(
+            offer=offer,
+            inbox=self,
+            largest=self._settings.largest_mib * MIB,
+            descriptor=descriptor,
+            file=Path(name),
+        )
+        try:
+            incoming.begin()
+        except OSError as problem:
+            incoming.discard()
+            raise NoSpace(f"the inbox cannot be written ({problem.strerror})") from problem
+        return incoming
 
     def check_space(self) -> None:
         """Check that as much of the disk is free as is to stay free.
@@ -220,15 +231,21 @@ class Incoming:
     _beginning: bytearray = field(default_factory=bytearray)
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
-    def __post_init__(self) -> None:
-        """Write what comes before the data set."""
-        os.write(
-            self.descriptor,
+    def begin(self) -> None:
+        """Lock the file, and write what comes before the data set.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._write(
             file_beginning(
                 self.offer.sop_class_uid,
                 self.offer.sop_instance_uid,
                 self.offer.transfer_syntax_uid,
-            ),
+            )
         )
 
     @property
@@ -252,9 +269,7 @@ class Incoming:
         if len(self._beginning) < FAR_ENOUGH:
             self._beginning += part[: FAR_ENOUGH - len(self._beginning)]
         self._digest.update(part)
-        rest = memoryview(part)
-        while rest:
-            rest = rest[os.write(self.descriptor, rest) :]
+        self._write(part)
 
     def keep(self) -> Kept:
         """Flush the data set, put it into place, and record it; then it may be answered for.
@@ -283,6 +298,12 @@ class Incoming:
             self.file.unlink(missing_ok=True)
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def _write(self, content: bytes | bytearray | memoryview) -> None:
+        """Write bytes, all of them."""
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(self.descriptor, rest) :]
 
     def _identity(self) -> Identity:
         """Return what the data set says it is, which must be what was offered."""
@@ -315,9 +336,7 @@ def _place(identity: Identity, sha256: str) -> PurePosixPath:
 def _sweep(incoming: Path) -> None:
     """Remove files whose writers are gone."""
     for path in incoming.glob("*.part"):
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            path.unlink(missing_ok=True)
+        # Others that use the inbox may end with theirs meanwhile.
+        with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()

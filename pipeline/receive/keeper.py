@@ -58,6 +58,8 @@ class Storing:
         self._refusal: Answer | None = None
         try:
             self._incoming = inbox.receive(offer)
+        except UnreadableFile as problem:
+            self._refuse(NOT_UNDERSTOOD, problem)
         except NoSpace as problem:
             self._refuse(OUT_OF_RESOURCES, problem)
 
