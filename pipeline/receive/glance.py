@@ -29,8 +29,9 @@ Tag = NewType("Tag", int)
 SOP_CLASS_UID, SOP_INSTANCE_UID = Tag(0x00080016), Tag(0x00080018)
 STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = Tag(0x0020000D), Tag(0x0020000E)
 
-FAR_ENOUGH = 1 << 20
-"""What is looked at of a data set [byte]: what comes before Series Instance UID is far shorter."""
+FAR_ENOUGH = 1 << 24
+"""What is looked at of a data set [byte]: before Series Instance UID there may be references to all
+instances of a study, and what a manufacturer puts into group 0019."""
 
 DEEPEST = 64
 """Nesting beyond which a data set is refused: parsers of others crash on it."""
@@ -168,6 +169,8 @@ class _Walk:
                 return tag, self._long(data, at + 4)[0]
             representation = data[at + 4 : at + 6]
             self._is_unknown = representation == b"UN"
+            if not representation[1:]:
+                raise struct.error
             if not (representation.isalpha() and representation.isupper()):
                 raise UnreadableFile(
                     f"element ({group:04X},{element:04X}) has no value representation"

@@ -34,6 +34,9 @@ MIB = 1 << 20
 ANOTHER_BEFORE = "another data set was received before under its SOP Instance UID (0008,0018)"
 """Why a data set is suspect."""
 
+LOOKS_AT, LOOKS_FURTHER = 1 << 16, 16
+"""What of a data set is looked at first [byte], and how many times as much each time after."""
+
 KEY_LENGTH = 32
 """Hexadecimal digits of a digest that name a file or a folder."""
 
@@ -229,6 +232,8 @@ class Incoming:
     """Length of what has come [byte]."""
 
     _beginning: bytearray = field(default_factory=bytearray)
+    _look_at: int = LOOKS_AT
+    _identity: Identity | None = None
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def begin(self) -> None:
@@ -258,16 +263,20 @@ class Incoming:
 
         Raises
         ------
-        TooLarge
-            If the data set is larger than a site allows.
+        UnreadableFile
+            If it is no data set, is larger than a site allows, or is not the one that was offered.
         OSError
             If it cannot be written.
         """
         self.size += len(part)
         if self.size > self.largest:
             raise TooLarge(f"larger than {self.largest // MIB} MiB")
-        if len(self._beginning) < FAR_ENOUGH:
+        if self._identity is None and len(self._beginning) < FAR_ENOUGH:
             self._beginning += part[: FAR_ENOUGH - len(self._beginning)]
+            if len(self._beginning) >= self._look_at:
+                self._look_at *= LOOKS_FURTHER
+                with suppress(TooShort):
+                    self._look()
         self._digest.update(part)
         self._write(part)
 
@@ -284,7 +293,7 @@ class Incoming:
             If it cannot be recorded.
         """
         try:
-            identity = self._identity()
+            identity = self._identity or self._look()
             try:
                 return self.inbox.keep(self, identity)
             except OSError as problem:
@@ -305,22 +314,23 @@ class Incoming:
         while rest:
             rest = rest[os.write(self.descriptor, rest) :]
 
-    def _identity(self) -> Identity:
-        """Return what the data set says it is, which must be what was offered."""
-        try:
-            identity = glance(bytes(self._beginning), self.offer.transfer_syntax_uid)
-        except TooShort:
-            if self.size > len(self._beginning):
-                raise UnreadableFile(
-                    f"Series Instance UID (0020,000E) is not within the first {FAR_ENOUGH} bytes"
-                ) from None
-            raise
+    def _look(self) -> Identity:
+        """Return what the data set says it is, which must be what was offered.
+
+        Raises
+        ------
+        UnreadableFile
+            If it is not, or this cannot be told.
+        """
+        identity = glance(bytes(self._beginning), self.offer.transfer_syntax_uid)
         if identity.sop_instance_uid != self.offer.sop_instance_uid:
             raise OtherInstance("SOP Instance UID (0008,0018) is not the one that was announced")
         if identity.sop_class_uid != self.offer.sop_class_uid:
             raise OtherInstance("SOP Class UID (0008,0016) is not the one that was announced")
         if self.offer.study_instance_uid not in (None, identity.study_instance_uid):
             raise OtherInstance("Study Instance UID (0020,000D) is not the one that was asked for")
+        # Nothing more of the data set is held.
+        self._identity, self._beginning = identity, bytearray()
         return identity
 
 

@@ -159,11 +159,25 @@ def test_what_was_not_announced_is_refused(
 
 
 def test_what_is_no_data_set_is_refused(inbox: Inbox, ledger: Ledger) -> None:
-    for data in (b"", b"no data set", instance()[:40], b"\xff" * (2 << 20)):
+    for data in (b"", b"no data set", instance()[:40], b"\xff" * (2 << 20), bytes(1 << 25)):
         with pytest.raises(UnreadableFile):
             received(inbox, data)
     assert not files(inbox.root)
     assert not instances(ledger)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, DEFLATED])
+@pytest.mark.parametrize("length", [65_000, 70_000, 1_040_000, 5_000_000])
+def test_what_a_manufacturer_puts_before_the_uids_may_be_long(
+    inbox: Inbox, ledger: Ledger, length: int, syntax: str
+) -> None:
+    long = Element(0x00191008, "OB", bytes(length))
+    data = instance(1, long, syntax=syntax, pixels=bytes(200_000))
+    incoming = begun(inbox, data, part=4096, transfer_syntax_uid=syntax)
+    assert incoming.keep().standing is Standing.NEW
+    check_whole(ledger, inbox.root, ["2.25.1000001"])
+    with pytest.raises(OtherInstance):
+        received(inbox, data, 2, transfer_syntax_uid=syntax)
 
 
 def test_what_is_given_up_leaves_nothing(inbox: Inbox, ledger: Ledger) -> None:
