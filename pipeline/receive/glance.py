@@ -167,10 +167,8 @@ class _Walk:
             if not self._is_explicit or group == 0xFFFE:
                 self._at = at + 8
                 return tag, self._long(data, at + 4)[0]
-            representation = data[at + 4 : at + 6]
+            (representation,) = struct.unpack_from("2s", data, at + 4)
             self._is_unknown = representation == b"UN"
-            if not representation[1:]:
-                raise struct.error
             if not (representation.isalpha() and representation.isupper()):
                 raise UnreadableFile(
                     f"element ({group:04X},{element:04X}) has no value representation"

@@ -126,13 +126,14 @@ def test_a_data_set_that_ends_early_is_too_short_or_unreadable(
         assert found == whole
 
 
-def test_what_is_cut_off_is_too_short_at_every_byte() -> None:
-    data = instance(1, syntax=IMPLICIT)
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG])
+def test_what_is_cut_off_is_too_short_at_every_byte(syntax: str) -> None:
+    data = instance(1, syntax=syntax)
     series_end = data.index(b"2.25.3000001") + 12
     for end in range(series_end):
         with pytest.raises(TooShort):
-            glance(data[:end], IMPLICIT)
-    assert glance(data[:series_end], IMPLICIT).series_instance_uid == "2.25.3000001"
+            glance(data[:end], syntax)
+    assert glance(data[:series_end], syntax).series_instance_uid == "2.25.3000001"
 
 
 @given(st.binary(max_size=300), st.sampled_from(SYNTAXES))
