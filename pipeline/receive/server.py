@@ -118,6 +118,8 @@ class ReceivingServer(ThreadedAssociationServer):
         """Take the socket that listens already."""
         if self.socket is not None:
             self.socket.close()
+        # A connection that another process accepts first must not be waited for.
+        self._listening.setblocking(False)
         self.socket = self._listening
         self.server_address = self._listening.getsockname()
 
