@@ -138,7 +138,15 @@ def _bound(parent: int, task: Callable[[], None]) -> None:
     # Ctrl-C reaches all processes at once; the parent tells the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _ignore)
+    threading.excepthook = _told
     task()
+
+
+def _told(failure: threading.ExceptHookArgs) -> None:
+    """Log that a thread has failed; what Python would print may quote what a peer has sent."""
+    LOG.error(
+        "a thread has failed (%s)", failure.exc_type.__name__, extra={"action": "thread_failed"}
+    )
 
 
 def _ignore(_signal: int, _frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ fragments to the inbox as they come, and answers. What is read at a time is boun
 association (by ``LONGEST_REQUEST``) and within it (by the length that the sender was told).
 """
 
+import logging
 import select
 import socket
 import ssl
@@ -15,8 +16,10 @@ from time import monotonic
 
 from pynetdicom.association import Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import InvalidEventError
 from pynetdicom.transport import AssociationSocket
 
+from pipeline.ingest.dicomfile import PARSE_ERRORS
 from pipeline.receive.inbox import Inbox, Offer
 from pipeline.receive.keeper import Storing
 from pipeline.receive.messages import (
@@ -29,8 +32,16 @@ from pipeline.receive.messages import (
     store_response,
 )
 
+LOG = logging.getLogger(__name__)
+
 LONGEST_REQUEST = 1 << 20
 """Longest PDU that is read before an association is established [byte]."""
+
+LONGEST_COMMAND = 1 << 16
+"""Longest command that is put together of its pieces [byte]; the library is left with others."""
+
+LARGEST_OTHER = 1 << 24
+"""What the library is given at most before it answers, since it holds that in memory [byte]."""
 
 SLACK = 1024
 """What a P-DATA may be longer than the sender was told [byte]: some count their headers in."""
@@ -54,16 +65,21 @@ class BoundedSocket(AssociationSocket):
         The association.
     client_socket
         The connection.
+    first_s
+        Time in which a request for an association must be read [s].
     patience_s
-        Time in which a PDU must be read [s].
+        Time in which a PDU of the association must be read [s].
     """
 
-    def __init__(self, assoc: Association, client_socket: socket.socket, patience_s: float) -> None:
+    def __init__(
+        self, assoc: Association, client_socket: socket.socket, first_s: float, patience_s: float
+    ) -> None:
         super().__init__(assoc, client_socket=client_socket)
-        self.patience_s = patience_s
+        self._first_until, self._patience_s = monotonic() + first_s, patience_s
+        self.n_unanswered = 0
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read bytes; fewer if the connection is closed before.
+        """Read bytes of a request for an association; fewer if the connection is closed before.
 
         Raises
         ------
@@ -72,7 +88,12 @@ class BoundedSocket(AssociationSocket):
         """
         if nr_bytes > LONGEST_REQUEST:
             raise OSError("a PDU is longer than any that is expected")
-        return self.read(nr_bytes)
+        return self._read(nr_bytes, self._first_until)
+
+    def send(self, bytestream: bytes) -> None:
+        """Send bytes: an answer to all that has come."""
+        self.n_unanswered = 0
+        super().send(bytestream)
 
     def read(self, length: int) -> bytearray:
         """Read bytes that are not too many; fewer if the connection is closed before.
@@ -82,11 +103,14 @@ class BoundedSocket(AssociationSocket):
         OSError
             If they take too long.
         """
+        return self._read(length, monotonic() + self._patience_s)
+
+    def _read(self, length: int, until: float) -> bytearray:
+        """Read bytes until a time at the latest."""
         if self.socket is None:
             return bytearray()
         content = bytearray(length)
         rest = memoryview(content)
-        until = monotonic() + self.patience_s
         while rest:
             left_s = until - monotonic()
             if left_s <= 0:
@@ -132,6 +156,22 @@ class StoringProvider(DULServiceProvider):
         super().__init__(assoc)
         self._inbox = inbox
 
+    def run_reactor(self) -> None:
+        """Do as the library does, but end the association where it stumbles on what a peer sends.
+
+        What it raises then may quote that, and is told by its class alone.
+        """
+        try:
+            super().run_reactor()
+        except (*PARSE_ERRORS, InvalidEventError, OSError, AssertionError) as problem:
+            LOG.warning(
+                "an association is ended: it cannot be understood (%s)",
+                type(problem).__name__,
+                extra={"action": "association_ended"},
+            )
+            if self.socket is not None:
+                self.socket.close()
+
     def _read_pdu_data(self) -> None:
         """Read what the peer has sent: messages one after the other while they are C-STOREs."""
         if self.state_machine.current_state != ESTABLISHED:
@@ -144,6 +184,8 @@ class StoringProvider(DULServiceProvider):
                 self._idle_timer.restart()
                 if not self._connection.has_more(LINGER_S):
                     break
+        except _Other as other:
+            self._hand_on(other.pdu)
         except (OSError, ValueError):
             self.event_queue.put(CLOSED)
         finally:
@@ -156,24 +198,52 @@ class StoringProvider(DULServiceProvider):
         return self.socket
 
     def _took_message(self) -> bool:
-        """Take a message if it is a C-STORE; hand everything else on."""
-        pdu = self._pdu()
-        if pdu is None:
-            self.event_queue.put(CLOSED)
-            return False
-        if pdu[0] != P_DATA_TF:
-            return self._hand_on(pdu)
-        parts = fragments(pdu)
-        first = next(parts, None)
-        if first is None or not (first.is_command and first.is_last):
-            return self._hand_on(pdu)
-        request = store_request(first.content)
-        if request is None or not self._is_accepted(first.context_id, request):
-            return self._hand_on(pdu)
-        return self._store(first.context_id, request, parts)
+        """Take a message if it is a C-STORE; hand everything else on.
 
-    def _store(self, context_id: int, request: StoreRequest, parts: Iterator[Fragment]) -> bool:
-        """Take a data set and answer; False if something else came in the middle of it."""
+        Raises
+        ------
+        _Other
+            If something else comes in the middle of its data set.
+        """
+        pdus: list[bytearray] = []
+        command = bytearray()
+        while sum(map(len, pdus)) <= LONGEST_COMMAND:
+            pdu = self._pdu()
+            if pdu is None:
+                self.event_queue.put(CLOSED)
+                return False
+            pdus.append(pdu)
+            if pdu[0] != P_DATA_TF:
+                break
+            parts = fragments(pdu)
+            for part in parts:
+                command += part.content
+                if not part.is_command or part.is_last:
+                    return self._took_command(part, command, parts) or self._hand_on(*pdus)
+        return self._hand_on(*pdus)
+
+    def _took_command(self, last: Fragment, command: bytearray, parts: Iterator[Fragment]) -> bool:
+        """Take a C-STORE whose command is whole; False if it is another message.
+
+        Raises
+        ------
+        _Other
+            If something else comes in the middle of it.
+        """
+        request = store_request(memoryview(command)) if last.is_command else None
+        if request is None or not self._is_accepted(last.context_id, request):
+            return False
+        self._store(last.context_id, request, parts)
+        return True
+
+    def _store(self, context_id: int, request: StoreRequest, parts: Iterator[Fragment]) -> None:
+        """Take a data set and answer.
+
+        Raises
+        ------
+        _Other
+            If something else comes in the middle of it.
+        """
         accepted = self.assoc._accepted_cx[context_id]  # noqa: SLF001 - a public property copies it
         title = self.assoc.requestor.ae_title.strip()
         storing = Storing(
@@ -189,12 +259,9 @@ class StoringProvider(DULServiceProvider):
             for part in self._data_set(context_id, parts):
                 storing.write(part.content)
             answer = storing.answer()
-        except _Other as other:
-            return self._hand_on(other.pdu)
         finally:
             storing.give_up()
         self._connection.send(store_response(context_id, request, answer.status, answer.comment))
-        return True
 
     def _data_set(self, context_id: int, parts: Iterator[Fragment]) -> Iterator[Fragment]:
         """Yield the parts of a data set to its last.
@@ -244,13 +311,23 @@ class StoringProvider(DULServiceProvider):
         rest = self._connection.read(length)
         return header + rest if len(rest) == length else None
 
-    def _hand_on(self, pdu: bytearray) -> bool:
-        """Give a PDU to the library, as it reads its own."""
-        try:
-            decoded, event = self._decode_pdu(pdu)
-        except (ValueError, KeyError, NotImplementedError, IndexError):
-            self.event_queue.put(INVALID)
-            return False
-        self.event_queue.put(event)
-        self._recv_pdu.put(decoded)
+    def _hand_on(self, *pdus: bytearray) -> bool:
+        """Give PDUs to the library, as it reads its own.
+
+        Raises
+        ------
+        OSError
+            If it has been given too much that it has not answered.
+        """
+        for pdu in pdus:
+            self._connection.n_unanswered += len(pdu)
+            if self._connection.n_unanswered > LARGEST_OTHER:
+                raise OSError("a message is larger than any that is expected")
+            try:
+                decoded, event = self._decode_pdu(pdu)
+            except PARSE_ERRORS:
+                self.event_queue.put(INVALID)
+                break
+            self.event_queue.put(event)
+            self._recv_pdu.put(decoded)
         return False

@@ -56,7 +56,9 @@ class ReceivingHandler(RequestHandler):
         association._server = self.server  # noqa: SLF001 - as the library does
         association.name = f"AcceptorThread@{next(NUMBERS)}"
         association.dul = StoringProvider(association, self.server.inbox)
-        association.set_socket(BoundedSocket(association, self.request, settings.silent_s))
+        association.set_socket(
+            BoundedSocket(association, self.request, settings.first_s, settings.silent_s)
+        )
         association.acse_timeout = settings.first_s
         association.network_timeout = settings.silent_s
         acceptor = association.acceptor
