@@ -190,7 +190,11 @@ def _serve_stow(post: Post, http: socket.socket) -> None:
     tls = partial(server_context, post.configuration.tls) if settings.tls else None
     with Ledger.open(post.place) as ledger:
         inbox = Inbox.open(post.inbox, ledger, settings)
-        stow_server(stow_application(inbox, token), tls).run(sockets=[http])
+        application = stow_application(inbox, token, settings.silent_s)
+        server = stow_server(application, tls, first_s=settings.first_s, ends_s=ENDS_S)
+        server.run(sockets=[http])
+    # A thread that waits for a client yet would keep the process; nothing of it is answered for.
+    os._exit(0)
 
 
 def _token(path: Path) -> str:

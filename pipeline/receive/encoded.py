@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from pipeline.gateways.multipart import Encoded
-from pipeline.receive.glance import FAR_ENOUGH, glance
+from pipeline.receive.glance import Look
 from pipeline.receive.inbox import Offer
 
 
@@ -31,12 +31,13 @@ def offered(
     UnreadableFile
         If it is no data set, or lacks a UID.
     """
-    beginning = bytearray()
+    look, beginning = Look(encoded.transfer_syntax_uid), []
     for chunk in encoded.chunks:
-        beginning += chunk
-        if len(beginning) >= FAR_ENOUGH:
+        beginning.append(chunk)
+        look.take(chunk)
+        if look.is_over:
             break
-    identity = glance(bytes(beginning[:FAR_ENOUGH]), encoded.transfer_syntax_uid)
+    identity = look.end()
     offer = Offer(
         sop_class_uid=identity.sop_class_uid,
         sop_instance_uid=identity.sop_instance_uid,
@@ -44,4 +45,4 @@ def offered(
         sender=sender,
         study_instance_uid=study_instance_uid,
     )
-    return offer, chain((bytes(beginning),), encoded.chunks)
+    return offer, chain(beginning, encoded.chunks)

@@ -13,6 +13,7 @@ References
 import re
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NewType
 
@@ -32,6 +33,9 @@ STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = Tag(0x0020000D), Tag(0x0020000E)
 FAR_ENOUGH = 1 << 24
 """What is looked at of a data set [byte]: before Series Instance UID there may be references to all
 instances of a study, and what a manufacturer puts into group 0019."""
+
+LOOKS_AT, LOOKS_FURTHER = 1 << 16, 16
+"""What of a data set that comes is looked at first [byte], and how many times as much after."""
 
 DEEPEST = 64
 """Nesting beyond which a data set is refused: parsers of others crash on it."""
@@ -104,6 +108,62 @@ def glance(beginning: bytes, transfer_syntax_uid: str) -> Identity:
         study_instance_uid=_uid(found, STUDY_INSTANCE_UID, "Study Instance UID (0020,000D)"),
         series_instance_uid=_uid(found, SERIES_INSTANCE_UID, "Series Instance UID (0020,000E)"),
     )
+
+
+class Look:
+    """A look at a data set while it comes, which holds no more of it than is needed.
+
+    Parameters
+    ----------
+    transfer_syntax_uid
+        How it is encoded.
+    """
+
+    def __init__(self, transfer_syntax_uid: str) -> None:
+        self.identity: Identity | None = None
+        self._syntax, self._until = transfer_syntax_uid, LOOKS_AT
+        self._beginning = bytearray()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is needed, or looked at."""
+        return self.identity is not None or len(self._beginning) >= FAR_ENOUGH
+
+    def take(self, part: bytes | bytearray | memoryview) -> None:
+        """Take the next part, and look at what has come now and then.
+
+        Raises
+        ------
+        UnreadableFile
+            If it is no data set, lacks one of the UIDs, or one is none.
+        """
+        if self.is_over:
+            return
+        self._beginning += part[: FAR_ENOUGH - len(self._beginning)]
+        if len(self._beginning) >= self._until:
+            self._until *= LOOKS_FURTHER
+            with suppress(TooShort):
+                self.end()
+
+    def end(self) -> Identity:
+        """Return what the data set says it is; nothing more of it comes.
+
+        Raises
+        ------
+        UnreadableFile
+            If it is no data set, lacks one of the UIDs, or one is none.
+        """
+        if self.identity is None:
+            try:
+                self.identity = glance(bytes(self._beginning), self._syntax)
+            except TooShort:
+                if len(self._beginning) < FAR_ENOUGH:
+                    raise
+                raise UnreadableFile(
+                    f"Series Instance UID (0020,000E) is not within the first {FAR_ENOUGH} bytes"
+                ) from None
+            self._beginning.clear()
+        return self.identity
 
 
 def is_uid(text: str) -> bool:

@@ -26,16 +26,13 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reception import Instance, Reception, Standing
 from pipeline.locks import locked
 from pipeline.receive.commit import Committer, Waiting, flush_folder
-from pipeline.receive.glance import FAR_ENOUGH, Identity, TooShort, glance, is_uid
+from pipeline.receive.glance import Identity, Look, is_uid
 from pipeline.receive.part10 import file_beginning, says_the_same
 
 MIB = 1 << 20
 
 ANOTHER_BEFORE = "another data set was received before under its SOP Instance UID (0008,0018)"
 """Why a data set is suspect."""
-
-LOOKS_AT, LOOKS_FURTHER = 1 << 16, 16
-"""What of a data set is looked at first [byte], and how many times as much each time after."""
 
 KEY_LENGTH = 32
 """Hexadecimal digits of a digest that name a file or a folder."""
@@ -231,10 +228,12 @@ class Incoming:
     size: int = 0
     """Length of what has come [byte]."""
 
-    _beginning: bytearray = field(default_factory=bytearray)
-    _look_at: int = LOOKS_AT
-    _identity: Identity | None = None
+    _look: Look = field(init=False)
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        """Look at what comes as it is said to be encoded."""
+        self._look = Look(self.offer.transfer_syntax_uid)
 
     def begin(self) -> None:
         """Lock the file, and write what comes before the data set.
@@ -271,12 +270,10 @@ class Incoming:
         self.size += len(part)
         if self.size > self.largest:
             raise TooLarge(f"larger than {self.largest // MIB} MiB")
-        if self._identity is None and len(self._beginning) < FAR_ENOUGH:
-            self._beginning += part[: FAR_ENOUGH - len(self._beginning)]
-            if len(self._beginning) >= self._look_at:
-                self._look_at *= LOOKS_FURTHER
-                with suppress(TooShort):
-                    self._look()
+        if not self._look.is_over:
+            self._look.take(part)
+            if self._look.identity is not None:
+                self._check(self._look.identity)
         self._digest.update(part)
         self._write(part)
 
@@ -293,7 +290,8 @@ class Incoming:
             If it cannot be recorded.
         """
         try:
-            identity = self._identity or self._look()
+            identity = self._look.end()
+            self._check(identity)
             try:
                 return self.inbox.keep(self, identity)
             except OSError as problem:
@@ -314,24 +312,20 @@ class Incoming:
         while rest:
             rest = rest[os.write(self.descriptor, rest) :]
 
-    def _look(self) -> Identity:
-        """Return what the data set says it is, which must be what was offered.
+    def _check(self, identity: Identity) -> None:
+        """Check that a data set is what was offered.
 
         Raises
         ------
-        UnreadableFile
-            If it is not, or this cannot be told.
+        OtherInstance
+            If it is not.
         """
-        identity = glance(bytes(self._beginning), self.offer.transfer_syntax_uid)
         if identity.sop_instance_uid != self.offer.sop_instance_uid:
             raise OtherInstance("SOP Instance UID (0008,0018) is not the one that was announced")
         if identity.sop_class_uid != self.offer.sop_class_uid:
             raise OtherInstance("SOP Class UID (0008,0016) is not the one that was announced")
         if self.offer.study_instance_uid not in (None, identity.study_instance_uid):
             raise OtherInstance("Study Instance UID (0020,000D) is not the one that was asked for")
-        # Nothing more of the data set is held.
-        self._identity, self._beginning = identity, bytearray()
-        return identity
 
 
 def _place(identity: Identity, sha256: str) -> PurePosixPath:

@@ -69,6 +69,8 @@ class Storing:
             return
         try:
             self._incoming.write(part)
+        except OtherInstance as problem:
+            self._refuse(MISMATCH, problem)
         except UnreadableFile as problem:
             self._refuse(NOT_UNDERSTOOD, problem)
         except OSError as problem:

@@ -11,18 +11,22 @@ References
 
 import hmac
 import logging
+import math
 import ssl
+from asyncio import Transport
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
+from anyio import fail_after
 from anyio.from_thread import run as run_in_loop
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from pipeline.errors import UnreadableFile
 from pipeline.gateways.multipart import BrokenOff, NotMultipart, instance, parts
@@ -74,7 +78,7 @@ class _Told:
         return answer
 
 
-def stow_application(inbox: Inbox, token: str | None) -> Starlette:
+def stow_application(inbox: Inbox, token: str | None, silent_s: float) -> Starlette:
     """Return the web application that stores instances [S10]_.
 
     Parameters
@@ -83,6 +87,8 @@ def stow_application(inbox: Inbox, token: str | None) -> Starlette:
         Keeps them.
     token
         What a client must show as its bearer token; None asks for none.
+    silent_s
+        Time after which a body that is silent has ended [s].
     """
 
     async def store(request: Request) -> Response:
@@ -96,7 +102,8 @@ def stow_application(inbox: Inbox, token: str | None) -> Starlette:
         stream = request.stream()
 
         async def chunk() -> bytes | None:
-            return await anext(stream, None)
+            with fail_after(silent_s):
+                return await anext(stream, None)
 
         kind = request.headers.get("content-type", "")
         try:
@@ -121,7 +128,34 @@ def stow_application(inbox: Inbox, token: str | None) -> Starlette:
     )
 
 
-def stow_server(application: Starlette, tls: Callable[[], ssl.SSLContext] | None) -> uvicorn.Server:
+class _Connection(H11Protocol):
+    """A connection that is closed where nothing is asked for."""
+
+    first_s = 0.0
+    _seen: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Take a connection."""
+        super().connection_made(transport)
+        self.loop.call_later(self.first_s, self._look)
+
+    def _look(self) -> None:
+        """Close it if no request has come since the last look, and look again later if not."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if (cycle is None or cycle.response_complete) and cycle is self._seen:
+            self.transport.close()
+        if not self.transport.is_closing():
+            self._seen = cycle
+            self.loop.call_later(self.first_s, self._look)
+
+
+def stow_server(
+    application: Starlette,
+    tls: Callable[[], ssl.SSLContext] | None,
+    *,
+    first_s: float,
+    ends_s: float,
+) -> uvicorn.Server:
     """Return a server of an application; run it with a socket that listens.
 
     Parameters
@@ -130,9 +164,19 @@ def stow_server(application: Starlette, tls: Callable[[], ssl.SSLContext] | None
         The application.
     tls
         Makes what connections are secured with; None has them plain.
+    first_s
+        Time in which a client must have asked for something [s].
+    ends_s
+        Time that requests have to end when the server ends [s].
     """
     config = uvicorn.Config(
-        application, log_config=None, access_log=False, server_header=False, lifespan="off"
+        application,
+        http=type("Connection", (_Connection,), {"first_s": first_s}),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=math.ceil(ends_s),
     )
     server = uvicorn.Server(config)
     if tls is not None:
@@ -166,7 +210,7 @@ def _keep_all(inbox: Inbox, body: Iterator[bytes], asked: tuple[str, str | None]
     try:
         for chunks in parts(body, kind):
             _keep(inbox, chunks, study, told)
-    except (BrokenOff, ClientDisconnect):
+    except (BrokenOff, ClientDisconnect, TimeoutError):
         told.is_broken_off = True
     except NotMultipart:
         if not (told.stored or told.refused or told.n_unknown):
