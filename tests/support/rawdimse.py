@@ -84,7 +84,12 @@ class RawSender:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
-            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+            plain = self.socket
+            try:
+                self.socket = tls.wrap_socket(plain, server_hostname="localhost")
+            except OSError:
+                plain.close()
+                raise
         self.longest = 0
 
     def __enter__(self) -> "RawSender":
