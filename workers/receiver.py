@@ -43,6 +43,10 @@ ENDS_S = 10.0
 """Time that associations have to end by themselves when the receiver ends [s]."""
 
 
+Task = Callable[[threading.Event], None]
+"""What a process does; the event says that it was told to end before it could listen for that."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Post:
     """What a process receives with."""
@@ -79,7 +83,7 @@ def run_receiver(configuration: Configuration, place: str, inbox: Path) -> int:
     with ExitStack() as held:
         dimse = held.enter_context(_listening(settings.host, settings.port))
         post = Post(configuration=configuration, place=place, inbox=inbox, dimse=dimse)
-        tasks: list[Callable[[], None]] = [partial(_receive, post)] * settings.processes
+        tasks: list[Task] = [partial(_receive, post)] * settings.processes
         if settings.http_port is not None:
             http = held.enter_context(_listening(settings.host, settings.http_port))
             tasks.append(partial(_serve_stow, post, http))
@@ -107,7 +111,7 @@ def _listening(host: str, port: int) -> socket.socket:
         raise UnusableCall(f"{host}:{port}: cannot listen ({problem.strerror})") from problem
 
 
-def _tended(tasks: list[Callable[[], None]]) -> int:
+def _tended(tasks: list[Task]) -> int:
     """Run tasks, each in a process of its own, until told to end or until one has ended."""
     ending = threading.Event()
 
@@ -132,14 +136,16 @@ def _tended(tasks: list[Callable[[], None]]) -> int:
     return 0 if ending.is_set() else 1
 
 
-def _bound(parent: int, task: Callable[[], None]) -> None:
+def _bound(parent: int, task: Task) -> None:
     """Run a task that ends with its parent."""
     end_with(parent)
     # Ctrl-C reaches all processes at once; the parent tells the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _ignore)
+    told = threading.Event()
+    # Until the task has its own way to end: a signal that comes while it opens is not forgotten.
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
     threading.excepthook = _told
-    task()
+    task(told)
 
 
 def _told(failure: threading.ExceptHookArgs) -> None:
@@ -149,11 +155,7 @@ def _told(failure: threading.ExceptHookArgs) -> None:
     )
 
 
-def _ignore(_signal: int, _frame: FrameType | None) -> None:
-    """Leave a signal to what the task makes of it; uvicorn raises it once more at its end."""
-
-
-def _receive(post: Post) -> None:
+def _receive(post: Post, told: threading.Event) -> None:
     """Take associations until told to end."""
     settings = post.configuration.receive
     with Ledger.open(post.place) as ledger:
@@ -177,11 +179,13 @@ def _receive(post: Post) -> None:
             threading.Thread(target=server.stop_accepting, daemon=True).start()
 
         signal.signal(signal.SIGTERM, end)
+        if told.is_set():
+            return
         server.serve_forever(poll_interval=LOOK_S)
         server.end_associations(ENDS_S)
 
 
-def _serve_stow(post: Post, http: socket.socket) -> None:
+def _serve_stow(post: Post, http: socket.socket, told: threading.Event) -> None:
     """Serve STOW-RS until told to end."""
     from pipeline.receive.stow import stow_application, stow_server
 
@@ -192,6 +196,13 @@ def _serve_stow(post: Post, http: socket.socket) -> None:
         inbox = Inbox.open(post.inbox, ledger, settings)
         application = stow_application(inbox, token, settings.silent_s)
         server = stow_server(application, tls, first_s=settings.first_s, ends_s=ENDS_S)
+
+        def end(_signal: int, _frame: FrameType | None) -> None:
+            # Before uvicorn takes the signal over, and after: it raises it once more at its end.
+            server.should_exit = True
+
+        signal.signal(signal.SIGTERM, end)
+        server.should_exit = told.is_set()
         server.run(sockets=[http])
     # A thread that waits for a client yet would keep the process; nothing of it is answered for.
     os._exit(0)

@@ -193,9 +193,10 @@ def test_an_instance_may_be_too_large(ledger: Ledger, tmp_path: Path) -> None:
     settings = ReceiveSettings(free_mib=0, largest_mib=1)
     inbox = Inbox.open(tmp_path / "inbox", ledger, settings)
     incoming = inbox.receive(offer())
-    incoming.write(bytes(1 << 20))
+    data = instance(pixels=bytes(1 << 20))
+    incoming.write(data[: 1 << 20])
     with pytest.raises(TooLarge):
-        incoming.write(b"1")
+        incoming.write(data[1 << 20 :])
     incoming.discard()
     assert not files(inbox.root)
 

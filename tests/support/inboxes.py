@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from pipeline.errors import UnreadableFile
 from pipeline.ledger.exchange import Arrival, InstanceRow, Suspect
 from pipeline.ledger.ledger import Ledger
 from pipeline.receive.inbox import Inbox, Incoming, Kept, Offer
@@ -30,8 +31,12 @@ def offer(number: int = 1, **changes: Any) -> Offer:
 def begun(inbox: Inbox, data: bytes, number: int = 1, part: int = 1000, **told: Any) -> Incoming:
     """Write a data set into an inbox, and return it as it comes."""
     incoming = inbox.receive(offer(number, **told))
-    for start in range(0, len(data), part):
-        incoming.write(data[start : start + part])
+    try:
+        for start in range(0, len(data), part):
+            incoming.write(data[start : start + part])
+    except UnreadableFile:
+        incoming.discard()
+        raise
     return incoming
 
 
