@@ -6,11 +6,14 @@ alarms. Each alarms with at most the probability that the reference's rule state
 changed, over all statistics of the analysis: one false alarm in 1 / probability windows.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from pipeline.drift.points import Point, points_of
 from pipeline.drift.window import Limits, compared
+from pipeline.driftsettings import DriftSettings
+from pipeline.errors import UnusableCall
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.references import Reference, Rule, Window, add_window, windows
 from pipeline.ledger.statistics import Recorded, analyses_of, recorded
@@ -93,3 +96,21 @@ def cut_windows(
             end += length
         if point is not None:
             held.append(point)
+
+
+def rule_of(settings: DriftSettings, days: float | None) -> Rule:
+    """Return the rule of a reference that a site's settings make.
+
+    Raises
+    ------
+    UnusableCall
+        If the number of days is none.
+    """
+    if days is not None and not (days > 0 and math.isfinite(days)):
+        raise UnusableCall(f"days is {days:g}, needed is more than 0")
+    return Rule(
+        window=settings.window,
+        days=days,
+        false_alarms=settings.false_alarms,
+        least_effect=settings.least_effect,
+    )
