@@ -26,7 +26,16 @@ from pipeline.options import (
     site_configuration,
     site_rules,
 )
-from workers import deliverycli, driftcli, fetchcli, gatecli, receivecli, upcli, worklistcli
+from workers import (
+    deliverycli,
+    driftcli,
+    fetchcli,
+    gatecli,
+    receivecli,
+    reproducecli,
+    upcli,
+    worklistcli,
+)
 from workers.logs import set_up_logs
 from workers.options import BrokerOption, results_folder, served_by
 
@@ -40,6 +49,7 @@ __all__ = [
     "gatecli",
     "main",
     "receivecli",
+    "reproducecli",
     "upcli",
     "worklistcli",
 ]
