@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.analysis import Analysis, Performed
 from pipeline.config import Configuration, parse_configuration
 from pipeline.errors import BundleRejected, PipelineError, UnusableCall
-from pipeline.identity import digest_file, digest_settings
+from pipeline.identity import digest_settings
 from pipeline.infer.session import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.inventory import take_inventory
@@ -23,6 +23,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.pastjobs import PastJob, past_job, received_digests
 from pipeline.ledger.states import JobState
 from pipeline.perform import open_analyses
+from pipeline.receive.part10 import digest_data_set
 from pipeline.reproduction import (
     Reproduction,
     Stage,
@@ -213,7 +214,7 @@ def _altered(past: PastJob, bench: Bench, files: tuple[Path, ...]) -> Iterator[s
     """Yield the files that are not what was received, as far as the ledger knows."""
     known = received_digests(bench.ledger, past.study_instance_uid)
     for path in files:
-        if path.is_file() and known.get(path.name, "") not in ("", digest_file(path)):
+        if path.is_file() and known.get(path.name, "") not in ("", digest_data_set(path)):
             yield path.name
 
 

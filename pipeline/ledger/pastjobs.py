@@ -99,7 +99,7 @@ def past_job(ledger: Ledger, job_id: UUID) -> PastJob:
 
 
 def received_digests(ledger: Ledger, study_instance_uid: str | None) -> dict[str, str]:
-    """Return the SHA-256 of each file of a study as it was received, by the file's name."""
+    """Return the SHA-256 of each data set of a study as received, by the name of its file."""
     query = (
         select(InstanceRow.relative_path, InstanceRow.sha256)
         .join(Arrival, Arrival.id == InstanceRow.arrival_id)
