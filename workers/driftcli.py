@@ -219,11 +219,13 @@ def _chosen(ledger: "Ledger", names: Sequence[str] | None) -> "list[Reference]":
 def _told(fresh: "Sequence[Window]", standing: "Sequence[Window]") -> list[str]:
     """Return windows as lines: those compared now, and those that stand in alarm from before."""
     now = {(w.reference, w.analysis, w.number) for w in fresh}
+    from_before = [
+        window
+        for window in standing
+        if window.alarms and (window.reference, window.analysis, window.number) not in now
+    ]
     lines = []
-    for window in (*fresh, *standing):
-        is_known = (window.reference, window.analysis, window.number) in now
-        if window in standing and (is_known or not window.alarms):
-            continue
+    for window in (*fresh, *from_before):
         what = f"{len(window.alarms)} of {len(window.findings)} statistics" if window.alarms else ""
         lines.append(
             f"{window.reference}  {window.analysis}  window {window.number}, "

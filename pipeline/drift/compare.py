@@ -19,6 +19,7 @@ References
    Biol 9:39 (2010), doi:10.2202/1544-6115.1585.
 """
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +61,10 @@ def change_of_numbers(reference: Sequence[float], window: Sequence[float]) -> Ch
         return None
     if len({*reference, *window}) < 2:
         return None
-    found = ks_2samp(reference, window, method=_method(len(reference), len(window)))
+    with warnings.catch_warnings():
+        # An exact p-value of 1 may be rounded to more; it is then taken from the limit, near 1.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = ks_2samp(reference, window, method=_method(len(reference), len(window)))
     return Change(p=float(found.pvalue), effect=float(found.statistic))
 
 

@@ -47,7 +47,8 @@ class Finding:
 
     def to_json(self) -> dict[str, object]:
         """Return it as JSON values."""
-        return asdict(self)
+        moved = self.moved and {**asdict(self.moved), "parts": list(self.moved.parts)}
+        return {**asdict(self), "moved": moved}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

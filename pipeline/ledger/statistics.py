@@ -155,7 +155,14 @@ def recorded(
         Only these rows.
     """
     query = (
-        select(StatisticsRow, Series.id, Study.study_instance_uid)
+        select(
+            StatisticsRow.id,
+            StatisticsRow.done_at,
+            StatisticsRow.numbers,
+            StatisticsRow.categories,
+            Series.id.label("series"),
+            Study.study_instance_uid,
+        )
         .join(Job, Job.id == StatisticsRow.job_id)
         .join(Series, Series.id == Job.series_id)
         .outerjoin(Study, Study.id == Series.study_id)
@@ -170,11 +177,11 @@ def recorded(
     return tuple(
         Recorded(
             row=row.id,
-            study=uid or f"series {series}",
+            study=row.study_instance_uid or f"series {row.series}",
             done_at=row.done_at.replace(tzinfo=UTC),
             described=Described(numbers=row.numbers, categories=row.categories),
         )
-        for row, series, uid in found
+        for row in found
         if rows is None or row.id in rows
     )
 
