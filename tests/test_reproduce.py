@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -16,15 +17,13 @@ from PIL import Image
 from sqlalchemy import update
 
 from pipeline import __version__
-from pipeline.analyses.perfusion.settings import PerfusionSettings
-from pipeline.analyses.reconstruction.settings import ReconstructionSettings
-from pipeline.config import Configuration, ModelSettings
 from pipeline.demo import write_study
 from pipeline.differences import Depth, difference, json_differences
 from pipeline.errors import UnusableCall
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import write_file_list
 from pipeline.infer.session import Compute
+from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import Job
 from pipeline.perform import open_analyses
@@ -33,7 +32,7 @@ from pipeline.reproduce import Bench, reproduce
 from pipeline.reproduction import Reproduction, Stage, Verdict
 from pipeline.run import RunRequest, run
 from pipeline.work import work
-from tests.assemble.test_assembler import Site, settings
+from tests.assemble.test_assembler import Site, files, site
 from tests.support.phases import write_tiny_phases
 from tests.support.rawfiles import write_nifti
 from tests.support.runs import Heard
@@ -42,6 +41,8 @@ from tests.support.videos import write_video
 from tests.test_chain import phantom_kspace
 from tests.test_work import Place
 from tests.workers.test_commands import Desk
+
+__all__ = ["files", "site"]
 
 GIVES_ANOTHER_RESULT = 2
 
@@ -245,35 +246,30 @@ def test_a_run_without_the_service_needs_its_inputs_and_its_settings(at: Place) 
     assert found.notes == ("the settings are not those of the job: give its --config",)
 
 
-def test_a_job_whose_input_lies_in_the_inbox(
-    tiny_bundle: Path, sound_study: Path, tmp_path: Path
+def test_jobs_whose_inputs_lie_in_the_inbox_and_one_that_replaces_another(
+    site: Site, files: list[Path], tmp_path: Path
 ) -> None:
-    fast = Configuration(
-        perfusion=PerfusionSettings(uncertainty_stride=8),
-        reconstruction=ReconstructionSettings(uncertainty_draws=0),
-        models=ModelSettings(path=tiny_bundle),
-        receive=settings().receive,
-    )
-    site = Site(tmp_path / "site", tiny_bundle, fast)
-    site.receive(*sorted(sound_study.rglob("*.dcm")))
-    site.look()
-    (job,) = site.ids()
-    assert site.work(job) is JobState.DONE
     bench = Bench(
         ledger=site.ledger,
         configuration=site.configuration,
         compute=Compute(threads=1),
         scratch=tmp_path / "again",
     )
-    assert reproduce(job, bench).verdict is Verdict.IDENTICAL
-    kept = sorted((tmp_path / "site" / "inbox" / "studies").rglob("*.dcm"))[3]
+    for some in (files[:-2], files[-2:]):
+        site.receive(*some)
+        site.look()
+        job = site.ids()[-1]
+        assert site.work(job) is JobState.DONE
+        found = reproduce(job, replace(bench, scratch=tmp_path / job.hex))
+        assert found.verdict is Verdict.IDENTICAL, found
+    assert past_job(site.ledger, job).predecessor == site.ids()[0]
+    kept = sorted((site.folder / "inbox" / "studies").rglob("*.dcm"))[3]
     instance = pydicom.dcmread(kept)
     instance.EchoTime = "9"
     instance.save_as(kept)
     found = reproduce(job, bench)
     told = f"the files are not those of the job: {kept.name}"
     assert found.stages == ((Stage.INPUT, told),)
-    site.ledger.close()
 
 
 def test_the_command_says_it_by_its_exit_status(tmp_path: Path) -> None:

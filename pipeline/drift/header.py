@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import UnreadableFile
 from pipeline.identity import digest_bytes
-from pipeline.ingest.attributes import items, optional_number, text
+from pipeline.ingest.attributes import CONVERSION_ERRORS, items, optional_number, text
 from pipeline.quiet import quietly
 
 EQUIPMENT = {
@@ -98,5 +98,5 @@ def _shared(header: Dataset) -> Iterator[Dataset]:
             for element in groups:
                 if element.VR == "SQ":
                     yield from list(element.value)[:1]
-    except UnreadableFile:
+    except (UnreadableFile, *CONVERSION_ERRORS):
         return

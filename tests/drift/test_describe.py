@@ -90,6 +90,20 @@ def test_a_blank_image_is_described_without_a_division() -> None:
     assert not {"contrast", "enhancement", "noise_relative"} & set(found)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 2, 3), (2, 1, 1, 5), (3, 2, 7, 4)])
+def test_the_smallest_images_are_described(shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(3).normal(5.0, 1.0, shape).astype(np.float32)
+    image = TimeSeries(
+        array=array,
+        affine=np.eye(4),
+        times_s=np.repeat(np.arange(shape[0], dtype=np.float64)[:, None], shape[1], axis=1),
+        times_are_estimated=False,
+    )
+    found = image_numbers(image)
+    assert all(np.isfinite(list(found.values())))
+    assert ("slice_spacing_mm" in found) == (shape[1] > 1)
+
+
 def test_raw_data_are_described(phantom: Phantom, tmp_path: Path) -> None:
     path = write_nifti(
         tmp_path / "raw.nii.gz", phantom_kspace(phantom, 2.0)[:3], phantom.image.affine
