@@ -62,6 +62,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.phases
 	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.service
 	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.pacs
+	$(BIN)/python -m benchmarks.drift
 
 failure: $(VENV)/.installed-dev
 	FAILURE_TRIALS=50 FAILURE_LEDGERS=sqlite,postgresql FAILURE_BROKERS=valkey,rabbitmq \

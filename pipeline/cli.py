@@ -112,6 +112,7 @@ def run_command(
             analyses=analyses,
             again=again,
             reference=read_reference(reference, state or []),
+            drift=settings.drift,
         )
         reporter = Reporter()
         with Ledger.open(ledger_place(settings)) as opened, reporter.shown():

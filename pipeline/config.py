@@ -21,6 +21,7 @@ from pipeline.connections import (
     ReceiveSettings,
     TlsSettings,
 )
+from pipeline.driftsettings import DriftSettings
 from pipeline.errors import UnusableCall
 from pipeline.steps import WorklistSettings
 from pipeline.tomlrecords import refuse_unknown, section_of
@@ -282,6 +283,9 @@ class Configuration:
 
     gate: GateSettings = field(default_factory=GateSettings)
     """How objects are checked before they leave."""
+
+    drift: DriftSettings = field(default_factory=DriftSettings)
+    """Statistics of studies, and when a change of theirs is told."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """The systems that it is connected to, by name."""

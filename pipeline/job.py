@@ -9,16 +9,19 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import TypeVar
 
 from pipeline import __version__
 from pipeline.analysis import Performed
+from pipeline.drift.describe import describe
+from pipeline.driftsettings import DriftSettings
 from pipeline.errors import LedgerUnavailable, PipelineError
 from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger, Transaction
 from pipeline.ledger.states import JobState
+from pipeline.ledger.statistics import Described, record_within
 from pipeline.manifest import Failure, JobEntry, ModelReference, finite_object
 from pipeline.outputs import OutputFolder, copy_artifacts, flush, what_is_wrong
 from pipeline.plan import PlannedJob
@@ -63,6 +66,9 @@ class Workplace:
 
     follow_up: FollowUp = _nothing_follows
     """Tells what is to be recorded together with a result: the jobs that its files are for."""
+
+    drift: DriftSettings = field(default_factory=DriftSettings)
+    """How the statistics of its input are kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,6 +223,8 @@ def carry_out_attempt(
     with place.output.working() as files:
         performed = job.analysis.perform(series, job.identity.job_id, files, progress)
         performed_at = perf_counter()
+        bundle = f"{job.analysis.bundle.name} {job.analysis.bundle.version}"
+        described = describe(series, performed.outcome, bundle, place.drift)
         flush(files)
         timings = {
             "ingest": place.ingest_seconds,
@@ -225,7 +233,8 @@ def carry_out_attempt(
             "record": perf_counter() - performed_at,
         }
         outcome = finite_object({**performed.outcome, "timings": timings})
-        is_last = _completed((job, attempt), place, files, (performed, outcome))
+        made = (performed, outcome, described)
+        is_last = _completed((job, attempt), place, files, made)
     return Made(outcome=outcome, artifacts=performed.artifacts, is_last=is_last)
 
 
@@ -233,10 +242,10 @@ def _completed(
     running: tuple[PlannedJob, int],
     place: Workplace,
     files: Path,
-    made: tuple[Performed, Mapping[str, object]],
+    made: tuple[Performed, Mapping[str, object], Described],
 ) -> bool:
     """Move an attempt's files into place and record them; tell whether it was the job's last."""
-    (job, attempt), (performed, outcome) = running, made
+    (job, attempt), (performed, outcome, described) = running, made
     folder = (place.output.root / job.folder).resolve()
 
     follow_up = place.follow_up(files, folder)
@@ -244,6 +253,7 @@ def _completed(
     def publish(transaction: Transaction) -> None:
         place.output.move(files, job.folder)
         follow_up(transaction)
+        record_within(transaction, job.identity.job_id, described)
 
     return persistently(
         lambda: place.ledger.complete(

@@ -6,12 +6,13 @@ themselves: a dynamic series goes from k-space to a segmentation in one run.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
 from pipeline.analysis import Analysis
+from pipeline.driftsettings import DriftSettings
 from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnusableCall
 from pipeline.ingest.inventory import take_inventory
@@ -50,6 +51,9 @@ class RunRequest:
 
     reference: Reference | None = None
     """Whose raw data are and where they lie, as far as their files do not say."""
+
+    drift: DriftSettings = field(default_factory=DriftSettings)
+    """How the statistics of inputs are kept."""
 
 
 class Listener(Protocol):
@@ -102,6 +106,7 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
         ledger=ledger,
         again=request.again,
         ingest_seconds=perf_counter() - began,
+        drift=request.drift,
     )
     plan = plan_jobs(inventory, request.analyses)
     listener.planned(plan)

@@ -179,6 +179,9 @@ class VideoSeries:
     duration_seconds: float | None
     """Length of the case as its containers say it [s]; None where they do not."""
 
+    frame_rate_hz: float | None = None
+    """Pictures a second as its first container says it; None where that is not known."""
+
     instances: tuple[VideoInstance, ...]
     """Its DICOM instances in order of time; none for files that are no DICOM."""
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from pipeline.connections import Destination
 from pipeline.deliver.choose import destinations_of
+from pipeline.driftsettings import DriftSettings
 from pipeline.errors import LedgerUnavailable, PipelineError, StudyRejected
 from pipeline.infer.interrupt import Interrupt, Reason, interruptible
 from pipeline.ingest.inventory import take_inventory
@@ -56,6 +57,9 @@ class Bench:
 
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     """Where results go, by name."""
+
+    drift: DriftSettings = field(default_factory=DriftSettings)
+    """How the statistics of inputs are kept."""
 
     outputs: dict[Path, OutputFolder] = field(default_factory=dict)
     """The output folders that it has opened."""
@@ -150,6 +154,7 @@ def _carried_out(claim: Claim, bench: Bench, interrupt: Interrupt) -> bool:
         ingest_seconds=perf_counter() - began,
         patience_s=bench.limits.lease_s,
         follow_up=lambda now, then: _follow_up(claim, bench, (now, then)),
+        drift=bench.drift,
     )
 
     def progress(_share: float) -> None:

@@ -26,14 +26,33 @@ from pipeline.options import (
     site_configuration,
     site_rules,
 )
-from workers import deliverycli, fetchcli, gatecli, receivecli, upcli, worklistcli
+from workers import (
+    deliverycli,
+    driftcli,
+    fetchcli,
+    gatecli,
+    receivecli,
+    reproducecli,
+    upcli,
+    worklistcli,
+)
 from workers.logs import set_up_logs
 from workers.options import BrokerOption, results_folder, served_by
 
 if TYPE_CHECKING:
     from pipeline.submit import Submitted
 
-__all__ = ["deliverycli", "fetchcli", "gatecli", "main", "receivecli", "upcli", "worklistcli"]
+__all__ = [
+    "deliverycli",
+    "driftcli",
+    "fetchcli",
+    "gatecli",
+    "main",
+    "receivecli",
+    "reproducecli",
+    "upcli",
+    "worklistcli",
+]
 
 jobs = typer.Typer(help="List jobs, and look after one.")
 app.add_typer(jobs, name="jobs")

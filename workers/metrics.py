@@ -21,8 +21,9 @@ from pipeline.ledger.breaker import Destinations, DestinationStatus
 from pipeline.ledger.deliverycare import OPEN, Queued, queued
 from pipeline.ledger.events import Event
 from pipeline.ledger.exchange import DeliveryState
-from pipeline.ledger.figures import Figures, figures
+from pipeline.ledger.figures import PLAIN, Figures, figures
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.references import Window, last_windows
 
 COUNTED = (
     ("vesalius_jobs_submitted", "Jobs that were submitted, again or not.", Event.SUBMITTED),
@@ -67,6 +68,7 @@ class QueueCollector(Collector):
             yield _stages(found)
             yield from self._delivered()
             yield from self._received()
+            yield from self._drifted()
 
     def _received(self) -> Iterator[Metric]:
         """Yield the metrics of reception; none if the ledger went away meanwhile."""
@@ -98,6 +100,14 @@ class QueueCollector(Collector):
             return
         yield from _deliveries(standing)
         yield from _doors(doors)
+
+    def _drifted(self) -> Iterator[Metric]:
+        """Yield what the last windows say of drift; none if the ledger went away meanwhile."""
+        try:
+            standing = last_windows(self._ledger)
+        except LedgerUnavailable:
+            return
+        yield _drift(standing)
 
     def _found(self) -> Figures | None:
         """Return the figures; None if the ledger is away."""
@@ -166,6 +176,25 @@ def _doors(doors: Sequence[DestinationStatus]) -> Iterator[Metric]:
         broken.add_metric([door.name], float(door.closed_s is not None))
         held.add_metric([door.name], float(door.held is not None))
     yield from (broken, held)
+
+
+def _drift(standing: Sequence[Window]) -> Metric:
+    """Return which statistics alarm in the last windows that were compared with a reference."""
+    gauge = Gauge(
+        "vesalius_drift_alarms",
+        "References whose last window says that the statistic has changed.",
+        labels=["analysis", "statistic"],
+    )
+    counts: dict[tuple[str, str], int] = {}
+    for window in standing:
+        alarms = set(window.alarms)
+        for statistic in {str(found["statistic"]) for found in window.findings}:
+            if PLAIN.fullmatch(statistic) and PLAIN.fullmatch(window.analysis):
+                key = (window.analysis, statistic)
+                counts[key] = counts.get(key, 0) + (statistic in alarms)
+    for (analysis, statistic), count in sorted(counts.items()):
+        gauge.add_metric([analysis, statistic], count)
+    return gauge
 
 
 def _counted(found: Figures) -> Iterator[Metric]:

@@ -53,6 +53,7 @@ class Station:
             limits=Limits(lease_s=service.lease_s, longest_s=service.longest_s),
             retry_s=service.retry_s,
             destinations=self.configuration.destinations,
+            drift=self.configuration.drift,
         )
 
     @cached_property

@@ -5,6 +5,7 @@ References
 .. [P10] DICOM PS3.10, 7.1 DICOM File Meta Information.
 """
 
+import hashlib
 import struct
 from pathlib import Path
 
@@ -29,6 +30,9 @@ PREAMBLE = bytes(128) + b"DICM"
 LARGEST_COMPARED = 256 << 20
 """Largest files whose data sets are compared, both of which are held in memory [byte]."""
 
+GROUP_LENGTH = 12
+"""Bytes of File Meta Information Group Length (0002,0000), whose value comes last."""
+
 
 def file_beginning(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Return preamble and meta information of a file; the data set comes after it [P10]_."""
@@ -50,6 +54,21 @@ def _text(element: int, representation: bytes, text: str, padding: bytes) -> byt
     value = text.encode("ascii")
     value += padding * (len(value) % 2)
     return struct.pack("<HH2sH", 2, element, representation, len(value)) + value
+
+
+def digest_data_set(path: Path) -> str:
+    """Return the SHA-256 of a file's data set, hexadecimal, without preamble and meta information.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(len(PREAMBLE) + GROUP_LENGTH)
+        length = int.from_bytes(beginning[-4:], "little")
+        file.seek(len(beginning) + length)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def says_the_same(first: Path, second: Path) -> bool:

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
 from pipeline.errors import LedgerUnavailable
-from pipeline.ledger import exchange  # noqa: F401 - adds its tables
+from pipeline.ledger import exchange, statistics  # noqa: F401 - add their tables
 from pipeline.ledger.database import (
     MIGRATIONS,
     head_revision,
@@ -53,6 +53,9 @@ def test_migrations_and_models_agree(place: str) -> None:
         "destinations",
         "commitments",
         "workitems",
+        "statistics",
+        "drift_references",
+        "drift_windows",
     }
 
 

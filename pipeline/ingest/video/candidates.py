@@ -1,7 +1,7 @@
 """Videos as candidates of an inventory: files, DICOM objects of a series, folders of pictures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -256,7 +256,7 @@ def _candidate(
         input_digest=series.input_digest,
         files=tuple(path for path, _, _ in files),
         notes=(f"video, {shape.codec}, {shape.rate_hz:.4g} pictures a second{length}",),
-        read=partial(_unchanged, series, files),
+        read=partial(_unchanged, replace(series, frame_rate_hz=shape.rate_hz), files),
     )
 
 

@@ -25,6 +25,9 @@ from pipeline.study import Artifact, InputSeries, Series
 KILLS_ITS_PROCESS = 1
 """Behaviour of a job that takes its worker down."""
 
+GIVES_ANOTHER_RESULT = 2
+"""Behaviour of a job whose files and outcome are others each time."""
+
 FILES = ("a.bin", "b/c.bin", "d.bin")
 """What a job writes, so that a part of it can be missing."""
 
@@ -66,6 +69,8 @@ class Tally:
         ran = perf_counter()
         if values[1] == KILLS_ITS_PROCESS:
             os.kill(os.getpid(), signal.SIGKILL)
+        if values[1] == GIVES_ANOTHER_RESULT:
+            total += int.from_bytes(os.urandom(3), "big") + 1
         artifacts = []
         for number, name in enumerate(FILES):
             (folder / name).parent.mkdir(exist_ok=True)
@@ -81,6 +86,10 @@ class Tally:
         progress(1.0)
         return Performed(
             artifacts=tuple(artifacts),
-            outcome={"measurements": [], "uncertainty": [], "notes": []},
+            outcome={
+                "measurements": [{"name": "total", "value": total, "unit": "1"}],
+                "uncertainty": [],
+                "notes": [],
+            },
             timings={"infer": ran - began, "encode": perf_counter() - ran},
         )

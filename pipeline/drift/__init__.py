@@ -1,0 +1,1 @@
+"""What studies are like, and whether the recent ones are like those of a reference."""
