@@ -54,6 +54,7 @@ class Committer:
         self._root, self._record = root, record
         self._lock, self._turn = Lock(), Lock()
         self._waiting: list[Waiting] = []
+        self._seen: set[Path] = set()
 
     def commit(self, waiting: Waiting) -> Known:
         """Put an instance into place and record it, and say what it is.
@@ -65,6 +66,8 @@ class Committer:
         LedgerUnavailable
             If it cannot be recorded. Its file may lie in place and counts for nothing.
         """
+        # Each on its own: files of several are flushed at the same time.
+        _put(waiting.file, waiting.descriptor, self._root / waiting.instance.relative_path)
         with self._lock:
             self._waiting.append(waiting)
         while not waiting.is_ended:
@@ -85,40 +88,35 @@ class Committer:
         return list(taken.values())
 
     def _carry_out(self, taken: Sequence[Waiting]) -> None:
-        """Put files into place, flush them and their folders, record them.
-
-        They are flushed where they end: so a file system with a journal writes it once, and a file
-        that is in place and not whole is one that the ledger does not know.
-        """
-        moved = [one for one in taken if self._is_moved(one)]
-        if not moved:
-            return
+        """Flush the folders of files that are in place, and record them."""
         try:
-            for folder in {(self._root / one.instance.relative_path).parent for one in moved}:
-                flush_folder(folder)
-            known = self._record([one.instance for one in moved])
-            for one, found in zip(moved, known, strict=True):
+            for folder in {(self._root / one.instance.relative_path).parent for one in taken}:
+                self._flush(folder)
+            known = self._record([one.instance for one in taken])
+            for one, found in zip(taken, known, strict=True):
                 one.known = found
         except (OSError, PipelineError) as problem:
-            for one in moved:
+            for one in taken:
                 one.problem = problem
         finally:
-            for one in moved:
+            for one in taken:
                 if not one.is_ended:
                     # Whoever waits for it would wait for ever.
                     one.problem = LedgerUnavailable("recording has failed")
 
-    def _is_moved(self, one: Waiting) -> bool:
-        """Put a file into its place and flush it; tell whether that went well."""
-        try:
-            _put(one.file, one.descriptor, self._root / one.instance.relative_path)
-        except OSError as problem:
-            one.problem = problem
-        return one.problem is None
+    def _flush(self, folder: Path) -> None:
+        """Flush a folder, and its name where this process sees it for the first time."""
+        if folder not in self._seen:
+            flush_folder(folder.parent)
+            self._seen.add(folder)
+        flush_folder(folder)
 
 
 def _put(file: Path, descriptor: int, place: Path) -> None:
     """Put a file into its place, and flush it; its name until now is removed by whoever gave it.
+
+    It is flushed where it ends: so a file system with a journal writes it once, and a file that is
+    in place and not whole is one that the ledger does not know.
 
     What lies there already has the same bytes and may be answered for: it is replaced by nothing
     that is not flushed.
@@ -138,9 +136,7 @@ def _put(file: Path, descriptor: int, place: Path) -> None:
 
 def _is_linked(file: Path, place: Path) -> bool:
     """Give a file another name; False if that is taken, or the file system knows one name only."""
-    if not place.parent.is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        flush_folder(place.parent.parent)
+    place.parent.mkdir(exist_ok=True)
     try:
         place.hardlink_to(file)
     except OSError:
