@@ -165,8 +165,13 @@ def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def working(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Return the processes of a worker that do jobs."""
-    return [child for child in family(worker) if child.status() != psutil.STATUS_ZOMBIE]
+    """Return the processes of a worker that do jobs; one may end while it is looked at."""
+    found = []
+    for child in family(worker):
+        with suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
 
 
 def wait_until(
