@@ -20,6 +20,7 @@ from types import FrameType
 
 from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
+from pipeline.gateways.secret import read_secret
 from pipeline.gateways.services import receiver_contexts
 from pipeline.gateways.tls import server_context
 from pipeline.ledger.arrivals import Arrivals
@@ -216,10 +217,7 @@ def _token(path: Path) -> str:
     UnusableCall
         If there is none.
     """
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except OSError as problem:
-        raise UnusableCall(f"{path}: cannot be read ({problem.strerror})") from problem
+    token = read_secret(path)
     if not token:
         raise UnusableCall(f"{path}: holds no token")
     return token

@@ -6,36 +6,29 @@ References
 .. [W] DICOM PS3.18, 10.4, Retrieve Transaction (WADO-RS).
 """
 
-import base64
 import json
 import logging
 import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from ssl import SSLContext
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from dicomweb_client.web import DICOMwebClient
 from pydicom.dataset import Dataset
-from requests.adapters import HTTPAdapter
 
 from pipeline.config import Configuration
 from pipeline.connections import Node
-from pipeline.errors import PeerRefused, PeerUnavailable, UnusableCall
+from pipeline.errors import PeerRefused, PeerUnavailable
 from pipeline.gateways.found import WANTED, Found, Level, Query, fitting, found, keys_of
 from pipeline.gateways.multipart import BrokenOff, Encoded, NotMultipart, instances
-from pipeline.gateways.tls import client_context
+from pipeline.gateways.web import MAY_PASS, introduce
 from pipeline.quiet import quietly
 
 # It logs URLs, and those hold what is looked for.
 logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL + 1)
-
-MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
-"""Statuses of HTTP after which the same request may succeed; all other failures stay."""
 
 PAGE = 1000
 """Answers that are asked for at a time."""
@@ -74,24 +67,13 @@ def client(node: Node, settings: Configuration) -> Iterator[DICOMwebClient]:
 def session(node: Node, settings: Configuration) -> Iterator[requests.Session]:
     """Hold a session of HTTP with a node's credentials and the site's TLS.
 
-    Neither the environment's proxies nor its credentials are used.
-
     Raises
     ------
     UnusableCall
         If the node has no URL, or a file with its credentials cannot be read.
     """
-    if node.url is None:
-        raise UnusableCall("the node has no url: it is reached by DIMSE only")
     with _Session() as opened:
-        opened.trust_env = False
-        if node.url.startswith("https://"):
-            opened.mount("https://", _Adapter(client_context(settings.tls)))
-        if node.token is not None:
-            opened.headers["Authorization"] = f"Bearer {_secret(node.token)}"
-        elif node.basic is not None:
-            encoded = base64.b64encode(_secret(node.basic).encode()).decode("ascii")
-            opened.headers["Authorization"] = f"Basic {encoded}"
+        introduce(opened, node, settings.tls)
         yield opened
 
 
@@ -274,33 +256,3 @@ class _Session(requests.Session):
             resp.close()
             raise requests.TooManyRedirects
         return target
-
-
-class _Adapter(HTTPAdapter):
-    """An adapter that believes whom the site believes, and nobody else."""
-
-    def __init__(self, context: SSLContext) -> None:
-        self._context = context
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
-        """Have connections made with the site's TLS."""
-        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002
-        """Leave authorities as they are: requests would add its own list."""
-        conn.cert_reqs = "CERT_REQUIRED"
-
-
-def _secret(path: Path) -> str:
-    """Return what a file with a secret holds.
-
-    Raises
-    ------
-    UnusableCall
-        If it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as problem:
-        raise UnusableCall(f"{path}: cannot be read ({problem.strerror})") from None

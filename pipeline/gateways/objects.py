@@ -19,6 +19,7 @@ from obstore.store import S3Store
 
 from pipeline.connections import Destination
 from pipeline.errors import PeerUnavailable, UnusableCall
+from pipeline.gateways.secret import read_secret
 
 TIMEOUT = timedelta(seconds=60)
 """Time for a request."""
@@ -125,11 +126,6 @@ def _config(settings: Destination) -> Any:  # noqa: ANN401 - obstore's own recor
     if settings.endpoint is not None:
         config |= {"endpoint": settings.endpoint, "virtual_hosted_style_request": False}
     if settings.credentials is not None:
-        try:
-            key, _, secret = settings.credentials.read_text(encoding="utf-8").strip().partition(":")
-        except OSError as problem:
-            raise UnusableCall(
-                f"{settings.credentials}: cannot be read ({problem.strerror})"
-            ) from None
+        key, _, secret = read_secret(settings.credentials).partition(":")
         config |= {"access_key_id": key, "secret_access_key": secret}
     return config

@@ -13,17 +13,15 @@ References
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import requests
 from pydicom.dataset import Dataset
-from requests.auth import AuthBase, HTTPBasicAuth
 
 from pipeline.config import Configuration
-from pipeline.connections import Node, TlsSettings
-from pipeline.errors import PeerRefused, PeerUnavailable, UnusableCall
+from pipeline.connections import Node
+from pipeline.errors import PeerRefused, PeerUnavailable
+from pipeline.gateways.web import MAY_PASS, introduce
 from pipeline.gateways.worklist import (
     READ,
     Refusal,
@@ -40,9 +38,6 @@ from pipeline.steps import StepState
 JSON = "application/dicom+json"
 """Media type of DICOM JSON: PS3.18, F."""
 
-NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Codes of a worklist that cannot now."""
-
 GONE = frozenset({404, 410})
 """Codes of a step that is not there."""
 
@@ -54,11 +49,10 @@ class WebWorklist:
     """A worklist over UPS-RS."""
 
     def __init__(self, node: Node, settings: Configuration) -> None:
-        if node.url is None:
-            raise UnusableCall("the node has no url: it is reached by DIMSE only")
-        self._root = node.url.rstrip("/")
+        self._session = requests.Session()
+        introduce(self._session, node, settings.tls)
+        self._root = str(node.url).rstrip("/")
         self._timeout_s = node.timeout_s
-        self._session = _session(node, settings.tls)
 
     def scheduled(self, wanted: Wanted) -> tuple[Step, ...]:
         """Return steps that are SCHEDULED and whose inputs are READY (Search)."""
@@ -159,7 +153,7 @@ class WebWorklist:
         if code in SUCCESS:
             return
         said = f"{self._root}: {what}{' of step ' + uid if uid else ''}: status {code}"
-        if code in NOT_NOW:
+        if code in MAY_PASS:
             raise PeerUnavailable(said)
         if not uid or code in (401, 403):
             raise PeerRefused(said)
@@ -193,39 +187,3 @@ def _parsed(answer: requests.Response, root: str) -> tuple[Dataset, ...]:
             return tuple(Dataset.from_json(each) for each in several)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise PeerRefused(f"{root}: what it answers is no DICOM JSON") from None
-
-
-class _Bearer(AuthBase):
-    """Shows a bearer token, whatever the environment would have shown."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: Any) -> Any:  # noqa: ANN401 - requests' own signature
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-def _session(node: Node, tls: TlsSettings) -> requests.Session:
-    """Return a session that shows who this installation is."""
-    session = requests.Session()
-    session.trust_env = False
-    if node.token is not None:
-        session.auth = _Bearer(_secret(node.token))
-    elif node.basic is not None:
-        user, _, password = _secret(node.basic).partition(":")
-        session.auth = HTTPBasicAuth(user.encode(), password.encode())
-    if tls.authorities is not None:
-        session.verify = str(tls.authorities)
-    if tls.certificate is not None:
-        certificate = str(tls.certificate)
-        session.cert = (certificate, str(tls.key)) if tls.key else certificate
-    return session
-
-
-def _secret(path: Path) -> str:
-    """Return what a file of a secret holds."""
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        raise UnusableCall(f"{path}: cannot be read") from None

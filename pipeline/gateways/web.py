@@ -3,31 +3,61 @@
 Addresses in messages are the node's root only: the rest of one may name a study.
 """
 
+import base64
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from pipeline.config import Configuration
-from pipeline.connections import Node
+from pipeline.connections import Node, TlsSettings
 from pipeline.errors import PeerRefused, PeerUnavailable, UnusableCall
+from pipeline.gateways.secret import read_secret
 from pipeline.gateways.tls import client_context
+
+MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses of HTTP after which the same request may succeed."""
 
 
 class _Adapter(HTTPAdapter):
-    """Connects with a TLS context of this installation."""
+    """An adapter that believes whom the site believes, and nobody else."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         super().__init__()
 
-    def init_poolmanager(self, *places: Any, **named: Any) -> None:  # noqa: ANN401 - the library's own signature
-        """Have the connections made with the context."""
-        super().init_poolmanager(*places, ssl_context=self._context, **named)
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
+        """Have connections made with the site's TLS."""
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ANN401, ARG002
+        """Leave authorities as they are: requests would add its own list."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+
+def introduce(session: requests.Session, node: Node, tls: TlsSettings) -> None:
+    """Have a session show a node who this installation is, over the site's TLS.
+
+    Neither the environment's proxies nor its credentials are used.
+
+    Raises
+    ------
+    UnusableCall
+        If the node has no DICOMweb services, or a file of a secret cannot be read.
+    """
+    if node.url is None:
+        raise UnusableCall("the node has no url: it is reached by DIMSE only")
+    session.trust_env = False
+    if node.url.startswith("https://"):
+        session.mount("https://", _Adapter(client_context(tls)))
+    if node.token is not None:
+        session.headers["Authorization"] = f"Bearer {read_secret(node.token)}"
+    elif node.basic is not None:
+        encoded = base64.b64encode(read_secret(node.basic).encode()).decode("ascii")
+        session.headers["Authorization"] = f"Basic {encoded}"
 
 
 @contextmanager
@@ -43,17 +73,8 @@ def web_session(node: Node, settings: Configuration) -> Iterator[requests.Sessio
     UnusableCall
         If it has no DICOMweb services, or a file of a secret cannot be read.
     """
-    if node.url is None:
-        raise UnusableCall("the node has no url: it is reached by DIMSE only")
     with requests.Session() as session:
-        session.trust_env = False
-        if node.url.startswith("https://"):
-            session.mount("https://", _Adapter(client_context(settings.tls)))
-        if node.basic is not None:
-            user, _, password = _secret(node.basic).partition(":")
-            session.auth = (user, password)
-        if node.token is not None:
-            session.headers["Authorization"] = f"Bearer {_secret(node.token)}"
+        introduce(session, node, settings.tls)
         try:
             yield session
         except (requests.exceptions.RequestException, OSError) as problem:
@@ -69,11 +90,3 @@ def _translated(problem: Exception, node: Node) -> PeerRefused | PeerUnavailable
     if isinstance(problem, requests.exceptions.Timeout):
         return PeerUnavailable(f"{node.url}: silent for {node.timeout_s:g} s")
     return PeerUnavailable(f"{node.url}: {type(problem).__name__}")
-
-
-def _secret(path: Path) -> str:
-    """Return what a file holds that keeps a secret."""
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as problem:
-        raise UnusableCall(f"{path}: cannot be read ({problem.strerror})") from None
