@@ -23,7 +23,7 @@ from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger, Transaction
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import Described, record_within
 from pipeline.manifest import Failure, JobEntry, ModelReference, finite_object
-from pipeline.outputs import OutputFolder, copy_artifacts, flush, what_is_wrong
+from pipeline.outputs import OutputFolder, copy_artifacts, flush_tree, what_is_wrong
 from pipeline.plan import PlannedJob
 from pipeline.study import Artifact
 
@@ -225,7 +225,7 @@ def carry_out_attempt(
         performed_at = perf_counter()
         bundle = f"{job.analysis.bundle.name} {job.analysis.bundle.version}"
         described = describe(series, performed.outcome, bundle, place.drift)
-        flush(files)
+        flush_tree(files)
         timings = {
             "ingest": place.ingest_seconds,
             "load": loaded - began,

@@ -5,7 +5,6 @@ flushed and moved into place by renaming. Processes that share an output folder 
 What a killed process has left is removed by the next run.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from tempfile import mkdtemp
 from typing import Self
 
 from pipeline.errors import UnusableCall
+from pipeline.flush import flush
 from pipeline.identity import digest_file
 from pipeline.locks import locked, locked_if_free
 from pipeline.study import Artifact
@@ -73,7 +73,7 @@ class OutputFolder:
 
     def publish(self, files: Path, name: str) -> Path:
         """Flush a working folder to disk and move its files into place."""
-        flush(files)
+        flush_tree(files)
         return self.move(files, name)
 
     def move(self, files: Path, name: str) -> Path:
@@ -104,17 +104,17 @@ class OutputFolder:
                 raise
             with self.turn():
                 _replace(files, target)
-                flush(target)
-        _flush_one(self.root)
+                flush_tree(target)
+        flush(self.root)
         return target
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file under this folder at once, flushed. Call it within a turn."""
         place = self.root / f"{WORKING}{name}"
         place.write_bytes(content)
-        _flush_one(place)
+        flush(place)
         place.replace(self.root / name)
-        _flush_one(self.root)
+        flush(self.root)
 
     def _sweep(self) -> None:
         """Remove working folders whose owners are gone."""
@@ -184,16 +184,7 @@ def _replace(files: Path, target: Path) -> None:
             path.replace(place)
 
 
-def flush(folder: Path) -> None:
+def flush_tree(folder: Path) -> None:
     """Flush all files and folders under a folder, and itself, to disk."""
     for path in (*folder.rglob("*"), folder):
-        _flush_one(path)
-
-
-def _flush_one(path: Path) -> None:
-    """Flush a file or a folder to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush(path)

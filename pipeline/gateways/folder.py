@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import PeerRefused, PeerUnavailable
+from pipeline.flush import flush
 from pipeline.identity import digest_file
 
 UNFINISHED = ".vesalius-"
@@ -59,7 +60,7 @@ def put_file(source: Path, root: Path, name: str) -> None:
                 written.flush()
                 os.fsync(written.fileno())
             part.replace(target)
-            _flush(target.parent)
+            flush(target.parent)
         except OSError as problem:
             with suppress(OSError):
                 target.with_name(f"{UNFINISHED}{target.name}").unlink(missing_ok=True)
@@ -99,13 +100,4 @@ def _make_folders(root: Path, folder: Path) -> None:
         folder = folder.parent
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
-        _flush(each.parent)
-
-
-def _flush(folder: Path) -> None:
-    """Flush a folder to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush(each.parent)

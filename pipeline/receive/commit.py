@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from pipeline.errors import LedgerUnavailable, PipelineError
+from pipeline.flush import flush
 from pipeline.ledger.reception import Instance, Known
 
 
@@ -107,9 +108,9 @@ class Committer:
     def _flush(self, folder: Path) -> None:
         """Flush a folder, and its name where this process sees it for the first time."""
         if folder not in self._seen:
-            flush_folder(folder.parent)
+            flush(folder.parent)
             self._seen.add(folder)
-        flush_folder(folder)
+        flush(folder)
 
 
 def _put(file: Path, descriptor: int, place: Path) -> None:
@@ -142,12 +143,3 @@ def _is_linked(file: Path, place: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder to disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,11 +21,12 @@ from typing import Self
 
 from pipeline.connections import ReceiveSettings
 from pipeline.errors import PipelineError, UnreadableFile, UnusableCall
+from pipeline.flush import flush
 from pipeline.identity import digest_bytes
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reception import Instance, Reception, Standing
 from pipeline.locks import locked
-from pipeline.receive.commit import Committer, Waiting, flush_folder
+from pipeline.receive.commit import Committer, Waiting
 from pipeline.receive.glance import Identity, Look, is_uid
 from pipeline.receive.part10 import file_beginning, says_the_same
 
@@ -108,7 +109,7 @@ class Inbox:
         try:
             for name in ("incoming", "studies", "suspects"):
                 (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-            flush_folder(root)
+            flush(root)
             _sweep(root / "incoming")
         except OSError as problem:
             raise UnusableCall(f"{root}: cannot be written ({problem.strerror})") from problem
@@ -198,7 +199,7 @@ class Inbox:
                     place.unlink()
                 else:
                     place.rename(self.root / apart)
-                    flush_folder(self.root / "suspects")
+                    flush(self.root / "suspects")
             if not (self.root / apart).exists():
                 return Kept(instance=instance, standing=Standing.SAME)
             instance = replace(instance, relative_path=apart)
