@@ -1,10 +1,7 @@
 """The process that looks after the studies that arrive, and submits those that are whole."""
 
 import logging
-import signal
 from pathlib import Path
-from threading import Event
-from types import FrameType
 
 from pipeline.assemble.assembler import Assembler
 from pipeline.config import Configuration
@@ -13,6 +10,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.options import site_rules
 from pipeline.perform import open_analyses
 from pipeline.submit import Terms
+from workers.ending import told_to_end
 
 LOG = logging.getLogger(__name__)
 
@@ -42,13 +40,7 @@ def run_assembler(configuration: Configuration, place: str, inbox: Path, output:
     UnusableCall
         If the rules or the models cannot be read.
     """
-    ending = Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    ending = told_to_end()
     with Ledger.open(place) as ledger:
         assembler = Assembler(
             configuration=configuration,

@@ -5,11 +5,9 @@ waiting. Any number of deliverers may run: the ledger hands each delivery to one
 """
 
 import logging
-import signal
 import threading
 from collections.abc import Callable
 from time import monotonic
-from types import FrameType
 
 from pipeline.config import Configuration
 from pipeline.deliver.page import page
@@ -19,6 +17,7 @@ from pipeline.ledger.deliveries import Deliveries, DeliveryClaim
 from pipeline.ledger.exchange import DeliveryState
 from pipeline.ledger.ledger import Ledger
 from pipeline.owner import is_gone, this_process
+from workers.ending import told_to_end
 
 LOG = logging.getLogger(__name__)
 
@@ -150,13 +149,7 @@ class Deliverer:
 
 def run_deliverer(settings: Configuration, place: str) -> None:
     """Deliver until told to end by SIGTERM or SIGINT."""
-    ending = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    ending = told_to_end()
     with Ledger.open(place) as ledger:
         Deliverer(ledger, settings, settings.service.lease_s).run(ending)
 

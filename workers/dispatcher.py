@@ -4,10 +4,8 @@ Any number of dispatchers may run: what one does twice, or two at once, changes 
 """
 
 import logging
-import signal
 import threading
 from time import monotonic
-from types import FrameType
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -19,6 +17,7 @@ from pipeline.ledger.outbox import Call, Outbox
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_gone
 from workers.app import TASK, make_app, queue_name
+from workers.ending import told_to_end
 
 LOG = logging.getLogger(__name__)
 
@@ -94,13 +93,7 @@ class Dispatcher:
 
 def run_dispatcher(configuration: Configuration, place: str) -> None:
     """Dispatch until told to end by SIGTERM or SIGINT."""
-    ending = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    ending = told_to_end()
     with Ledger.open(place) as ledger:
         Dispatcher(make_app(configuration), ledger, configuration.service).run(ending)
 

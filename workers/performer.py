@@ -1,13 +1,11 @@
 """Perform the steps of the worklists that a site names, round after round."""
 
 import logging
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from types import FrameType
 
 from pipeline.analysis import Analysis
 from pipeline.config import Configuration
@@ -25,6 +23,7 @@ from pipeline.steps import WorklistSettings
 from pipeline.worklist.inputs import Fetch, InboxInputs
 from pipeline.worklist.perform import Performer, Site
 from pipeline.worklist.performed import RetrievePlace
+from workers.ending import told_to_end
 
 LOG = logging.getLogger(__name__)
 
@@ -109,13 +108,7 @@ def run_performer(configuration: Configuration, place: str, folders: Folders) ->
     """
     if not configuration.worklists:
         raise UnusableCall("no worklist is named: write [worklists.NAME]")
-    ending = Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    ending = told_to_end()
     with Ledger.open(place) as ledger:
         performers = [
             (name, make_performer(name, configuration, ledger, folders), settings.poll_s)

@@ -30,6 +30,7 @@ from pipeline.receive.callers import Callers
 from pipeline.receive.inbox import Inbox
 from pipeline.receive.server import ReceivingServer, application_entity, receiving_handlers
 from workers.bound import end_with
+from workers.ending import told_to_end
 from workers.reports import report_handler
 
 LOG = logging.getLogger(__name__)
@@ -114,18 +115,12 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _tended(tasks: list[Task]) -> int:
     """Run tasks, each in a process of its own, until told to end or until one has ended."""
-    ending = threading.Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
     # Forked before anything is opened that must not be shared.
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_bound, args=(os.getpid(), task)) for task in tasks]
     for process in processes:
         process.start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    ending = told_to_end()
     while not ending.wait(LOOK_S):
         if any(process.exitcode is not None for process in processes):
             break

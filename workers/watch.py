@@ -1,11 +1,8 @@
 """Submit the studies that are dropped into a folder."""
 
 import logging
-import signal
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
-from types import FrameType
 
 from pipeline.analysis import Analysis
 from pipeline.config import Configuration
@@ -15,6 +12,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.options import site_rules
 from pipeline.perform import open_analyses
 from pipeline.submit import Terms, submit
+from workers.ending import told_to_end
 
 LOG = logging.getLogger(__name__)
 
@@ -46,13 +44,7 @@ def run_watch(folder: DropFolder, output: Path, configuration: Configuration, pl
     """
     if not folder.root.is_dir():
         raise UnusableCall(f"{folder.root}: no such folder")
-    ending = Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ending.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    ending = told_to_end()
     attempts = configuration.service.attempts
     terms = Terms(
         output=output,
