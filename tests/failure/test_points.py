@@ -25,8 +25,8 @@ from tests.support.tally import SITE, write_volumes
 
 POINTS = (
     ("pipeline.ledger.queue.Queue.claim", "after"),
-    ("pipeline.job.flush", "before"),
-    ("pipeline.job.flush", "after"),
+    ("pipeline.job.flush_tree", "before"),
+    ("pipeline.job.flush_tree", "after"),
     ("pipeline.outputs.OutputFolder.move", "before"),
     ("pipeline.outputs.OutputFolder.move", "after"),
     ("pipeline.ledger.ledger.Ledger.complete", "after"),
