@@ -72,6 +72,10 @@ class ModelSettings:
     path: Path | None = None
     """A bundle, or a folder that holds ``<analysis>/bundle``; None takes the installed models."""
 
+    registry: Path | None = None
+    """Folder of the versions that were imported; None takes ``registry`` beside a ledger that is a
+    file, or the one in the user's state folder."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerSettings:

@@ -102,6 +102,7 @@ def submit_command(
 
     Exit status: 0 all taken, 1 some input was refused, 2 unusable call.
     """
+    from pipeline.inservice import InService
     from pipeline.ledger.ledger import Ledger
     from pipeline.manifest import finite_object, serialised
     from pipeline.perform import open_analyses
@@ -121,7 +122,9 @@ def submit_command(
         analyses = open_analyses(analysis or [], settings)
         with Ledger.open(ledger_place(settings)) as ledger:
             traces = open_traces(settings.monitoring.traces)
-            found = submit(inputs, analyses, terms, ledger)
+            # A bundle that the call names is meant, whatever the registry says.
+            service = None if models else InService(ledger, settings)
+            found = submit(inputs, analyses, replace(terms, service=service), ledger)
         if traces:
             for job in found.jobs:
                 if job.is_new:
@@ -243,6 +246,7 @@ def jobs_command(
     from pipeline.ledger.ledger import Ledger
     from pipeline.ledger.listing import Wanted
     from pipeline.ledger.listing import jobs as listed
+    from pipeline.ledger.roles import Role
     from pipeline.manifest import serialised
 
     with complaints(), Ledger.open(_place(config, ledger_url)) as ledger:
@@ -254,7 +258,10 @@ def jobs_command(
     for job in found:
         why = f"  {job.error}: {job.reason}" if job.error else ""
         tries = f"{job.attempts}/{job.attempts_allowed}"
-        line = f"{job.job_id}  {job.state.value:11} {job.lane:8} {tries:5} {job.analysis}{why}"
+        done_by = "" if job.role == Role.LIVE else f" ({job.role})"
+        line = (
+            f"{job.job_id}  {job.state.value:11} {job.lane:8} {tries:5} {job.analysis}{done_by}{why}"
+        )
         typer.echo(printable(line))
 
 
