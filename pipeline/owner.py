@@ -1,9 +1,10 @@
 """Who has claimed a job: a process, named such that others of its machine can tell if it lives.
 
-A lease tells the same later, and on every machine; this tells at once.
+A lease tells the same later, and on every machine; this tells at once. And who has given a command.
 """
 
 import os
+import pwd
 from pathlib import Path
 from socket import gethostname
 
@@ -14,6 +15,19 @@ PROC = Path("/proc")
 def this_process() -> str:
     """Return the name of this process as an owner."""
     return f"{_machine()} {os.getppid()} {os.getpid()} {_started(os.getpid())}"
+
+
+def this_person() -> str:
+    """Return who runs this process, by the machine's own word: ``USER@HOST``.
+
+    The environment is not asked: whoever gives a command may write there what they like.
+    """
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:
+        name = str(number)
+    return f"{name}@{gethostname()}"
 
 
 def is_child(owner: str) -> bool:

@@ -27,6 +27,7 @@ from pipeline.options import (
     site_rules,
 )
 from workers import (
+    auditcli,
     deliverycli,
     driftcli,
     fetchcli,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pipeline.submit import Submitted
 
 __all__ = [
+    "auditcli",
     "deliverycli",
     "driftcli",
     "fetchcli",

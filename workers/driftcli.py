@@ -18,6 +18,7 @@ from pipeline.options import (
     ledger_place,
     site_configuration,
 )
+from workers.options import moment
 
 if TYPE_CHECKING:
     from pipeline.ledger.ledger import Ledger
@@ -83,7 +84,7 @@ def reference_command(
             if studies is not None:
                 members = members_of(ledger, _lines(studies))
             else:
-                members = members_between(ledger, _moment(start, "--from"), _moment(end, "--to"))
+                members = members_between(ledger, *_times(start, end))
             made = make_reference(ledger, name, members, rule)
     typer.echo(f"{made.name}  {len(made.members)} jobs until {made.end_at.isoformat()}")
 
@@ -257,17 +258,12 @@ def _line(reference: "Reference") -> str:
     )
 
 
-def _moment(given: str | None, option: str) -> datetime:
-    """Return a moment of a call, UTC unless it says otherwise."""
-    from datetime import UTC
-
-    if given is None:
+def _times(start: str | None, end: str | None) -> tuple[datetime, datetime]:
+    """Return the two ends of a time that a call names."""
+    if start is None or end is None:
+        option = "--from" if start is None else "--to"
         raise UnusableCall(f"{option} is missing: give --from and --to, or --studies")
-    try:
-        found = datetime.fromisoformat(given)
-    except ValueError:
-        raise UnusableCall(f"{option} is {given!r}, needed is a date or time of ISO 8601") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return moment(start, "--from"), moment(end, "--to")
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Options that commands of the service share."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -43,3 +44,18 @@ def results_folder(given: Path | None, settings: Configuration) -> Path:
 def inbox_folder(settings: Configuration, place: str) -> Path:
     """Return the folder for what is received: as set, or with what a service keeps."""
     return settings.receive.folder or state_folder(place) / "inbox"
+
+
+def moment(given: str, option: str) -> datetime:
+    """Return a moment that an option names, UTC unless it says otherwise.
+
+    Raises
+    ------
+    UnusableCall
+        If it is none.
+    """
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError:
+        raise UnusableCall(f"{option} is {given!r}, needed is a date or time of ISO 8601") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
