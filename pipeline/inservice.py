@@ -113,7 +113,7 @@ class Duty:
         if place_of(job, version.digest) >= version.share:
             return None
         analysis = self._available(version)
-        return analysis and Assigned(job=_with(job, analysis), role=Role.CANARY)
+        return None if analysis is None else Assigned(job=_with(job, analysis), role=Role.CANARY)
 
     def _shadows(self, job: PlannedJob, digest: str) -> Iterator[Assigned]:
         """Yield the jobs of shadows that are not the bundle that does the study."""

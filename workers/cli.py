@@ -260,10 +260,8 @@ def jobs_command(
     for job in found:
         why = f"  {job.error}: {job.reason}" if job.error else ""
         tries = f"{job.attempts}/{job.attempts_allowed}"
-        done_by = "" if job.role == Role.LIVE else f" ({job.role})"
-        line = (
-            f"{job.job_id}  {job.state.value:11} {job.lane:8} {tries:5} {job.analysis}{done_by}{why}"
-        )
+        done = job.analysis if job.role == Role.LIVE else f"{job.analysis} ({job.role})"
+        line = f"{job.job_id}  {job.state.value:11} {job.lane:8} {tries:5} {done}{why}"
         typer.echo(printable(line))
 
 

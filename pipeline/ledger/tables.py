@@ -140,7 +140,7 @@ class Job(Base):
     predecessor_id: Mapped[UUID | None] = mapped_column(Uuid)
     """The job whose result this one's takes the place of; None for a first one."""
     role: Mapped[str] = mapped_column(String(16), server_default="live")
-    """What the version of its bundle was when it was submitted: ``live``, ``canary``, ``shadow``."""
+    """What its bundle was when it was submitted: ``live``, ``canary`` or ``shadow``."""
 
     artifacts: Mapped[list["ArtifactRow"]] = relationship(
         cascade="all, delete-orphan", order_by="ArtifactRow.id", lazy="selectin"

@@ -33,9 +33,7 @@ def upgrade() -> None:
             name=op.f("ck_model_versions_role"),
         ),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_model_versions")),
-        sa.UniqueConstraint(
-            "analysis", "name", "version", name=op.f("uq_model_versions_analysis")
-        ),
+        sa.UniqueConstraint("analysis", "name", "version", name=op.f("uq_model_versions_analysis")),
     )
     op.create_index(op.f("ix_model_versions_analysis"), "model_versions", ["analysis"])
     for role in ("live", "canary"):
