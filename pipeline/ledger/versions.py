@@ -191,19 +191,7 @@ class Versions:
             known = session.get(VersionRow, candidate.digest)
             if known is not None:
                 return _version(known)
-            other = session.scalars(
-                select(VersionRow).where(
-                    VersionRow.analysis == candidate.analysis,
-                    VersionRow.name == candidate.name,
-                    VersionRow.version == candidate.version,
-                )
-            ).one_or_none()
-            if other is not None:
-                raise UnusableCall(
-                    f"{candidate.name} {candidate.version} is known with the digest "
-                    f"{other.digest[:12]}, this bundle has {candidate.digest[:12]}: another bundle "
-                    "needs another version"
-                )
+            _refuse_second(session, candidate)
             row = VersionRow(
                 digest=candidate.digest,
                 analysis=candidate.analysis,
@@ -215,6 +203,17 @@ class Versions:
             session.flush()
             _audit(session, row, "model imported", actor, {})
             return _version(row)
+
+    def check(self, candidate: Candidate) -> None:
+        """Refuse a bundle that cannot become a version.
+
+        Raises
+        ------
+        UnusableCall
+            If another bundle has the same name and version.
+        """
+        with self._ledger.reading() as session:
+            _refuse_second(session, candidate)
 
     def enable(self, digest: str, actor: str) -> Version:
         """Let a version be given work, or take away the work that it has."""
@@ -319,6 +318,23 @@ class Versions:
             _become(session, row, role, share)
             _audit(session, row, DONE_BY[role], actor, {"was": was, **detail})
             return _version(row)
+
+
+def _refuse_second(session: Transaction, candidate: Candidate) -> None:
+    """Refuse another bundle of the same name and version."""
+    other = session.scalars(
+        select(VersionRow).where(
+            VersionRow.analysis == candidate.analysis,
+            VersionRow.name == candidate.name,
+            VersionRow.version == candidate.version,
+            VersionRow.digest != candidate.digest,
+        )
+    ).one_or_none()
+    if other is not None:
+        raise UnusableCall(
+            f"{candidate.name} {candidate.version} is known with the digest {other.digest[:12]}, "
+            f"this bundle has {candidate.digest[:12]}: another bundle needs another version"
+        )
 
 
 def _row(session: Transaction, digest: str) -> VersionRow:
