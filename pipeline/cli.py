@@ -29,6 +29,7 @@ from pipeline.options import (
     RulesOption,
     complaints,
     ledger_place,
+    names_bundles,
     site_configuration,
     site_rules,
 )
@@ -56,6 +57,7 @@ def root(
 
 @app.command("run")
 def run_command(
+    context: typer.Context,
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="Files, folders or a DICOMDIR.")
     ],
@@ -120,7 +122,7 @@ def run_command(
         reporter = Reporter()
         with Ledger.open(ledger_place(settings)) as opened, reporter.shown():
             # A bundle that the call names is meant, whatever the registry says.
-            service = None if models else InService(opened, settings)
+            service = None if names_bundles(context) else InService(opened, settings)
             manifest = run(replace(request, service=service), opened, reporter)
     where = str(output / MANIFEST)
     typer.echo(serialised(manifest.to_json()).rstrip() if as_json else summary(manifest, where))

@@ -62,6 +62,15 @@ def site_configuration(
     return replace(settings, models=ModelSettings(path=path, registry=registry))
 
 
+def names_bundles(context: typer.Context) -> bool:
+    """Tell whether a call itself names bundles, by ``--models``: those are meant then.
+
+    What the environment names is the site's, and the registry goes before it.
+    """
+    source = context.get_parameter_source("models")
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def site_rules(path: Path | None, settings: Configuration) -> "Rules | None":
     """Return the routing rules of a call, or of the site.
 

@@ -22,6 +22,7 @@ from pipeline.options import (
     RulesOption,
     complaints,
     ledger_place,
+    names_bundles,
     site_configuration,
     site_rules,
 )
@@ -64,6 +65,7 @@ __all__ = [
 
 @app.command("submit")
 def submit_command(
+    context: typer.Context,
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="Files, folders or a DICOMDIR.")
     ],
@@ -123,7 +125,7 @@ def submit_command(
         with Ledger.open(ledger_place(settings)) as ledger:
             traces = open_traces(settings.monitoring.traces)
             # A bundle that the call names is meant, whatever the registry says.
-            service = None if models else InService(ledger, settings)
+            service = None if names_bundles(context) else InService(ledger, settings)
             found = submit(inputs, analyses, replace(terms, service=service), ledger)
         if traces:
             for job in found.jobs:
