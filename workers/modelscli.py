@@ -243,9 +243,7 @@ def promote_command(
 
     with complaints():
         if (evidence is None) == (anyway is None):
-            raise UnusableCall(
-                "give --evidence with a verdict that passes, or --anyway with a reason"
-            )
+            raise UnusableCall("give --evidence with a passing verdict, or --anyway with a reason")
         settings = site_configuration(config, ledger_url=ledger_url, models=models_path)
 
     def promote(ledger: "Ledger", found: "Version", actor: str) -> "Version":
