@@ -13,6 +13,7 @@ from pipeline.analysis import Analysis
 from pipeline.config import Configuration, ModelSettings
 from pipeline.errors import BundleRejected
 from pipeline.infer.session import Compute
+from pipeline.ingest.candidate import Candidate
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.roles import Role
 from pipeline.ledger.versions import Version, Versions
@@ -110,7 +111,7 @@ class Duty:
         version = self._one(job, Role.CANARY)
         if version is None or version.share is None:
             return None
-        if place_of(job, version.digest) >= version.share:
+        if place_of(job.candidate, version.digest) >= version.share:
             return None
         analysis = self._available(version)
         return None if analysis is None else Assigned(job=_with(job, analysis), role=Role.CANARY)
@@ -145,12 +146,11 @@ class Duty:
             return None
 
 
-def place_of(job: PlannedJob, digest: str) -> float:
+def place_of(candidate: Candidate, digest: str) -> float:
     """Return where a study lies between 0 and 1 for a version: the same each time, others apart.
 
     All series of a study go the same way; without a study, the series decides.
     """
-    candidate = job.candidate
     study = candidate.study_instance_uid or candidate.input_digest
     return int.from_bytes(sha256(f"{study}\n{digest}".encode()).digest()[:8], "big") / 2**64
 

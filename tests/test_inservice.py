@@ -13,7 +13,7 @@ from pipeline.config import Configuration, ModelSettings
 from pipeline.connections import Destination
 from pipeline.errors import BundleRejected, UnusableCall
 from pipeline.infer.session import Compute
-from pipeline.ingest.inventory import take_inventory
+from pipeline.ingest.inventory import Candidate, take_inventory
 from pipeline.inservice import InService, place_of
 from pipeline.lease import Limits
 from pipeline.ledger.deliveries import Deliveries
@@ -28,7 +28,6 @@ from pipeline.ledger.tables import Job
 from pipeline.ledger.versions import Version, Versions
 from pipeline.owner import this_process
 from pipeline.perform import open_analyses
-from pipeline.plan import plan_jobs
 from pipeline.registry.store import Registry
 from pipeline.run import RunRequest, run
 from pipeline.submit import SHADOW_LANE, Submitted, Terms, submit
@@ -144,7 +143,7 @@ def test_a_canary_does_its_share_and_a_study_goes_the_same_way_each_time(site: S
     version = site.versions.canary(site.version(1).digest, share, ACTOR)
     inputs = site.volumes(60)
     found = site.submit(*inputs)
-    places = [place_of(job, version.digest) for job in planned(site, inputs)]
+    places = [place_of(one, version.digest) for one in series(inputs)]
     took = [site.digest(job.job_id) == version.digest for job in found.jobs]
     assert took == [place < share for place in places]
     assert 0 < sum(took) < len(took)
@@ -160,16 +159,16 @@ def test_a_canary_does_its_share_and_a_study_goes_the_same_way_each_time(site: S
 
 
 def test_places_of_studies_are_even_and_differ_between_versions(site: Site) -> None:
-    jobs_ = planned(site, site.volumes(200))
-    first, second = ([place_of(job, digit * 64) for job in jobs_] for digit in "ab")
+    found = series(site.volumes(200))
+    first, second = ([place_of(one, digit * 64) for one in found] for digit in "ab")
     for places in (first, second):
         assert all(20 < sum(q <= p < q + 0.25 for p in places) < 80 for q in (0, 0.25, 0.5, 0.75))
     both = sum(p < 0.5 and q < 0.5 for p, q in zip(first, second, strict=True))
     assert 25 < both < 75
 
 
-def planned(site: Site, inputs: list[Path]):
-    return plan_jobs(take_inventory(inputs), site.analyses).jobs
+def series(inputs: list[Path]) -> tuple[Candidate, ...]:
+    return take_inventory(inputs).candidates
 
 
 def test_a_shadow_works_beside_and_nothing_of_it_counts(site: Site) -> None:
