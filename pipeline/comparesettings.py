@@ -12,10 +12,10 @@ class CompareSettings:
     least_studies: int = 10
     """Series that both versions have a result of: fewer show nothing."""
 
-    least_mean_dice: float = 0.85
+    least_mean_dice: float = 0.9
     """Mean Dice between the versions, of each segment."""
 
-    least_worst_dice: float = 0.3
+    least_worst_dice: float = 0.5
     """Dice between the versions of the series that differs most, of each segment."""
 
     most_failures: float = 0.02

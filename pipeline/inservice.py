@@ -12,6 +12,7 @@ from hashlib import sha256
 from pipeline.analysis import Analysis
 from pipeline.config import Configuration, ModelSettings
 from pipeline.errors import BundleRejected
+from pipeline.identity import digest_settings
 from pipeline.infer.session import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.ledger.ledger import Ledger
@@ -181,5 +182,9 @@ def open_version(
 
 def _with(job: PlannedJob, analysis: Analysis) -> PlannedJob:
     """Return a job as another bundle does it."""
-    identity = replace(job.identity, bundle_digest=analysis.bundle.digest)
+    identity = replace(
+        job.identity,
+        bundle_digest=analysis.bundle.digest,
+        configuration_digest=digest_settings(analysis.configuration),
+    )
     return replace(job, analysis=analysis, identity=identity)

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from pipeline import reproduce as reproducing
 from pipeline.admit import admit
 from pipeline.config import Configuration, ModelSettings
 from pipeline.connections import Destination
@@ -25,10 +26,12 @@ from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import recorded, without_statistics
 from pipeline.ledger.tables import Job
+from pipeline.ledger.versionpairs import job_pairs
 from pipeline.ledger.versions import Version, Versions
 from pipeline.owner import this_process
 from pipeline.perform import open_analyses
 from pipeline.registry.store import Registry
+from pipeline.reproduction import Verdict
 from pipeline.run import RunRequest, run
 from pipeline.submit import SHADOW_LANE, Submitted, Terms, submit
 from pipeline.warm import OpenAnalyses
@@ -136,6 +139,14 @@ def test_a_job_is_done_by_the_bundle_that_it_names_whatever_is_live_then(site: S
     site.versions.retire(first.digest, ACTOR)
     assert work(job.job_id, site.bench) is JobState.DONE
     assert site.digest(job.job_id) == first.digest
+    again = reproducing.Bench(
+        ledger=site.ledger,
+        configuration=site.configuration,
+        compute=Compute(threads=1),
+        scratch=site.folder / "again",
+    )
+    found = reproducing.reproduce(job.job_id, again)
+    assert found.verdict is Verdict.IDENTICAL, "a version that is retired stays reproducible"
 
 
 def test_a_canary_does_its_share_and_a_study_goes_the_same_way_each_time(site: Site) -> None:
@@ -178,7 +189,12 @@ def test_a_shadow_works_beside_and_nothing_of_it_counts(site: Site) -> None:
     line = site.lines()[shadow.job_id]
     assert (line.role, line.lane) == ("shadow", SHADOW_LANE)
     assert site.digest(shadow.job_id) == version.digest
+    digests = site.analyses[0].bundle.digest, version.digest
+    assert job_pairs(site.ledger, "tally", digests) == ()
     assert [work(each, site.bench) for each in (shadow.job_id, job.job_id)] == [JobState.DONE] * 2
+    (pair,) = job_pairs(site.ledger, "tally", digests)
+    assert (pair.first.job_id, pair.second.job_id) == (job.job_id, shadow.job_id)
+    assert [path.name for path in pair.files] == ["000000.nii"]
     assert site.delivered() == {job.job_id}
     assert site.described() == 1
     assert without_statistics(site.ledger) == ()

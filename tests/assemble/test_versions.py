@@ -8,10 +8,12 @@ from uuid import UUID
 import pytest
 
 from pipeline.admit import admit
+from pipeline.errors import UnusableCall
 from pipeline.inservice import InService
 from pipeline.ledger.listing import JobLine, Wanted, jobs
 from pipeline.ledger.queue import Queue
 from pipeline.ledger.states import JobState
+from pipeline.ledger.versionpairs import inputs_of
 from pipeline.ledger.versions import Version, Versions
 from pipeline.registry.store import Registry
 from tests.assemble.test_assembler import Site, files, settings  # noqa: F401 - a fixture
@@ -70,6 +72,12 @@ def test_a_role_that_changes_is_kept_to_without_a_restart(
     received.site.look()
     (line,) = received.lines("live")
     assert line.bundle.endswith(" 1.1.0")
+    study = received.site.study.study_instance_uid
+    inputs = inputs_of(received.site.ledger, "perfusion", [study])
+    assert len(inputs) == len(files) - 1
+    assert all(path.is_file() for path in inputs)
+    with pytest.raises(UnusableCall, match="1 of 2 studies have no job of perfusion"):
+        inputs_of(received.site.ledger, "perfusion", [study, "2.25.1"])
 
 
 def test_a_shadow_goes_beside_a_study_and_has_no_part_in_its_revisions(
