@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -181,27 +181,28 @@ def compare(pairs: Iterable[Pair], analysis: str, truth: Truth = lambda _path: N
 
 
 def compared(pair: Pair, analysis: str, truth: Truth) -> Case:
-    """Return how two results of one series differ."""
-    failures = pair.first.failure, pair.second.failure
-    case = Case(name=pair.name, input_digest=pair.input_digest, failures=failures)
+    """Return how two results of one series differ.
+
+    Raises
+    ------
+    UnreadableFile
+        If the label is of another grid than the series.
+    """
+    case = Case(
+        name=pair.name,
+        input_digest=pair.input_digest,
+        failures=(pair.first.failure, pair.second.failure),
+        labels=_against_label(pair, analysis, truth),
+    )
+    if pair.first.folder is None or pair.second.folder is None:
+        return case
     try:
-        labels = _against_label(pair, analysis, truth)
-        if pair.first.folder is None or pair.second.folder is None:
-            return Case(
-                name=pair.name, input_digest=pair.input_digest, failures=failures, labels=labels
-            )
-        return Case(
-            name=pair.name,
-            input_digest=pair.input_digest,
-            failures=failures,
-            likeness=likeness(analysis, pair.first.folder, pair.second.folder),
-            measurements=_measured(pair),
-            uncertainty=_uncertainty(pair),
-            labels=labels,
-        )
+        alike = likeness(analysis, pair.first.folder, pair.second.folder)
     except PipelineError as problem:
-        reason = f"cannot be compared: {problem}"
-        return Case(name=case.name, input_digest=case.input_digest, failures=(failures[0], reason))
+        return replace(case, failures=(None, f"cannot be compared: {problem}"))
+    return replace(
+        case, likeness=alike, measurements=_measured(pair), uncertainty=_uncertainty(pair)
+    )
 
 
 def _against_label(pair: Pair, analysis: str, truth: Truth) -> dict[str, tuple[float, float]]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.compare.likeness import MAGNITUDE, PHASES, SEGMENTATION, phases_of
 from pipeline.compare.pairs import Pair
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UnreadableFile
 from pipeline.imaging.nifti import read_labels, read_time_series
 from pipeline.study import InputSeries
 
@@ -51,7 +51,7 @@ def _outlines(pair: Pair, first: Path | None, second: Path | None) -> Colour:
     shape = next(f.shape for f in found if f is not None)
     a, b = (np.zeros(shape, np.int16) if f is None else f for f in found)
     if a.shape != b.shape:
-        raise PipelineError(f"shapes {a.shape} and {b.shape}")
+        raise UnreadableFile(f"shapes {a.shape} and {b.shape}")
     index = int(np.argmax((a != b).sum(axis=(1, 2))))
     background = _background(pair, shape)[index]
     window = _window((a[index] > 0) | (b[index] > 0))
@@ -111,7 +111,7 @@ def _images(_pair: Pair, first: Path | None, second: Path | None) -> Colour:
     shape = next(f.shape for f in found if f is not None)
     a, b = (np.zeros(shape, np.float32) if f is None else f for f in found)
     if a.shape != b.shape:
-        raise PipelineError(f"shapes {a.shape} and {b.shape}")
+        raise UnreadableFile(f"shapes {a.shape} and {b.shape}")
     frame, index = np.unravel_index(
         int(np.argmax(np.abs(a - b).mean(axis=(2, 3)))), (a.shape[0], a.shape[1])
     )

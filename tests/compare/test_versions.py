@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(first: Bundle, second: Bundle, cohort: Path, scratch: Path) -> Comparison:
     settings = Configuration(perfusion=PerfusionSettings(uncertainty_stride=8))
     a, b = (kind_of(bundle)(bundle, settings, Compute(threads=1)) for bundle in (first, second))
-    series = [path for path in sorted(cohort.iterdir()) if "label" not in path.name]
+    series = [path for path in sorted(cohort.glob("*.nii.gz")) if "label" not in path.name]
     pairs = pairs_of_cohort(fitting(series, a), (a, b), scratch, lambda _done, _all: None)
     return compare(pairs, "perfusion", labels_in(cohort))
 
@@ -211,6 +212,17 @@ def test_results_that_cannot_be_compared_are_told(tmp_path: Path) -> None:
     (tmp_path / "b" / "segmentation.nii.gz").unlink()
     with pytest.raises(UnreadableFile, match="only one of the results has it"):
         likeness("other", tmp_path / "a", tmp_path / "b")
+
+
+def test_a_label_of_another_grid_ends_the_comparison(
+    tiny_bundle: Path, cohort: Path, tmp_path: Path
+) -> None:
+    shutil.copy(cohort / "s0.nii.gz", tmp_path)
+    label = Volume(array=np.ones((1, 8, 8), np.uint8), affine=np.eye(4))
+    write_volume(label, tmp_path / "s0_label.nii.gz")
+    bundle = load_bundle(tiny_bundle)
+    with pytest.raises(UnreadableFile, match=r"shapes \(1, 96, 96\) and \(1, 8, 8\)"):
+        compared(bundle, bundle, tmp_path, tmp_path / "scratch")
 
 
 def test_a_sample_is_spread_over_all() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,18 @@ from pydicom.uid import MRImageStorage
 from pynetdicom import AE
 from sqlalchemy import select
 
+from pipeline.admit import admit
 from pipeline.ingest.inventory import take_inventory
 from pipeline.inservice import place_of
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import Job
+from pipeline.ledger.versions import Versions
+from pipeline.registry.store import Registry
 from tests.support.hospital import Hospital
 from tests.support.service import wait_until
 from tests.support.versions import version_of
+
+ACTOR = "anna@ward"
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(600)]
 
@@ -34,16 +40,18 @@ class Ward:
             folder / "vesalius", settings, receive='callers = ["*"]', models=models
         )
 
-    def models_command(self, *words: str | Path) -> None:
-        """Call a command on versions beside the service."""
-        self.hospital.say("models", *map(str, words))
+    def change(self, change: Callable[[Versions], object]) -> None:
+        """Change what versions do, beside the service."""
+        with Ledger.open(str(self.hospital.ledger)) as ledger:
+            change(Versions(ledger))
 
     def version(self, label: str) -> str:
         """Import and enable a version; return its digest."""
         bundle = version_of(self.models, self.folder / label, label)
-        self.models_command("import", bundle.folder)
-        self.models_command("enable", bundle.digest)
-        return bundle.digest
+        registry = Registry(root=self.hospital.ledger.parent / "registry")
+        with Ledger.open(str(self.hospital.ledger)) as ledger:
+            found = admit(bundle.folder, registry, ledger, ACTOR)
+            return Versions(ledger).enable(found.digest, ACTOR).digest
 
     def store(self, study: Path, number: int) -> str:
         """C-STORE a copy of a study under UIDs of its own, and return its UID."""
@@ -88,7 +96,7 @@ def test_shadow_live_and_canary_change_while_the_service_runs(
     ward = Ward(tmp_path, models)
     with ward.hospital:
         first = ward.version("1.0.0")
-        ward.models_command("shadow", first)
+        ward.change(lambda versions: versions.shadow(first, ACTOR))
         ward.store(sound_study, 1)
         assert ward.wait_for(2) == [("live", "0.0.1"), ("shadow", "1.0.0")]
 
@@ -100,20 +108,20 @@ def test_shadow_live_and_canary_change_while_the_service_runs(
         verdict = tmp_path / "compared" / "verdict.json"
         assert json.loads(verdict.read_text())["second"]["digest"] == first
 
-        ward.models_command("promote", first, "--evidence", verdict)
+        ward.hospital.say("models", "promote", first, "--evidence", str(verdict))
         ward.store(sound_study, 2)
         assert ward.wait_for(3)[2:] == [("live", "1.0.0")]
 
         second = ward.version("2.0.0")
-        ward.models_command("canary", second, "--share", "0.5")
+        ward.change(lambda versions: versions.canary(second, 0.5, ACTOR))
         numbers = {place(f"2.25.77{n}", second, sound_study) < 0.5: n for n in range(3, 30)}
         ward.store(sound_study, numbers[True])
         assert ward.wait_for(4)[3:] == [("canary", "2.0.0")]
         ward.store(sound_study, numbers[False])
         assert ward.wait_for(5)[4:] == [("live", "1.0.0")]
 
-        ward.models_command("rollback", "perfusion")
-        ward.models_command("enable", second)
+        ward.change(lambda versions: versions.rollback("perfusion", ACTOR))
+        ward.change(lambda versions: versions.enable(second, ACTOR))
         ward.store(sound_study, 40)
         assert ward.wait_for(6)[5:] == [("live", "0.0.1")]
         counted = {job for role, _, _, job in ward.jobs() if role != "shadow"}
