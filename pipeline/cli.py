@@ -29,6 +29,7 @@ from pipeline.options import (
     RulesOption,
     complaints,
     ledger_place,
+    names_bundles,
     site_configuration,
     site_rules,
 )
@@ -56,6 +57,7 @@ def root(
 
 @app.command("run")
 def run_command(
+    context: typer.Context,
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="Files, folders or a DICOMDIR.")
     ],
@@ -96,8 +98,11 @@ def run_command(
 
     Exit status: 0 all done, 1 some input failed, 2 unusable call.
     """
+    from dataclasses import replace
+
     from pipeline.console import Reporter, summary
     from pipeline.ingest.reference import read_reference
+    from pipeline.inservice import InService
     from pipeline.ledger.ledger import Ledger
     from pipeline.manifest import MANIFEST, serialised
     from pipeline.perform import open_analyses
@@ -116,7 +121,9 @@ def run_command(
         )
         reporter = Reporter()
         with Ledger.open(ledger_place(settings)) as opened, reporter.shown():
-            manifest = run(request, opened, reporter)
+            # A bundle that the call names is meant, whatever the registry says.
+            service = None if names_bundles(context) else InService(opened, settings)
+            manifest = run(replace(request, service=service), opened, reporter)
     where = str(output / MANIFEST)
     typer.echo(serialised(manifest.to_json()).rstrip() if as_json else summary(manifest, where))
     if manifest.failed:

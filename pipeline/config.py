@@ -14,6 +14,7 @@ from typing import get_type_hints
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
+from pipeline.comparesettings import CompareSettings
 from pipeline.connections import (
     LAST_PORT,
     Destination,
@@ -71,6 +72,10 @@ class ModelSettings:
 
     path: Path | None = None
     """A bundle, or a folder that holds ``<analysis>/bundle``; None takes the installed models."""
+
+    registry: Path | None = None
+    """Folder of the versions that were imported; None takes ``registry`` beside a ledger that is a
+    file, or the one in the user's state folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -286,6 +291,9 @@ class Configuration:
 
     drift: DriftSettings = field(default_factory=DriftSettings)
     """Statistics of studies, and when a change of theirs is told."""
+
+    compare: CompareSettings = field(default_factory=CompareSettings)
+    """What a new version of a model must keep beside the one that is live."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """The systems that it is connected to, by name."""

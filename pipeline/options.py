@@ -50,13 +50,25 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 def site_configuration(
     path: Path | None, *, ledger_url: str | None = None, models: Path | None = None
 ) -> Configuration:
-    """Return the site's settings; what the call or the environment names goes before."""
+    """Return the site's settings; what the call or the environment names goes before.
+
+    The registry of models has a place in them, whether the file names one or not.
+    """
     settings = read_configuration(path)
     if ledger_url:
         settings = replace(settings, ledger=LedgerSettings(url=ledger_url))
-    if models:
-        settings = replace(settings, models=ModelSettings(path=models))
-    return settings
+    registry = settings.models.registry or state_folder(ledger_place(settings)) / "registry"
+    path = models or settings.models.path
+    return replace(settings, models=ModelSettings(path=path, registry=registry))
+
+
+def names_bundles(context: typer.Context) -> bool:
+    """Tell whether a call itself names bundles, by ``--models``: those are meant then.
+
+    What the environment names is the site's, and the registry goes before it.
+    """
+    source = context.get_parameter_source("models")
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def site_rules(path: Path | None, settings: Configuration) -> "Rules | None":
@@ -83,6 +95,15 @@ def ledger_place(settings: Configuration) -> str:
     from platformdirs import user_state_path
 
     return settings.ledger.url or str(user_state_path("vesalius", appauthor=False) / "ledger.db")
+
+
+def state_folder(place: str) -> Path:
+    """Return the folder for what a service keeps: beside a ledger that is a file, or the user's."""
+    from platformdirs import user_state_path
+
+    if "://" in place:
+        return Path(user_state_path("vesalius", appauthor=False))
+    return Path(place).expanduser().absolute().parent
 
 
 @contextmanager

@@ -195,6 +195,21 @@ def known_kinds() -> tuple[Kind, ...]:
     return found
 
 
+def kind_of(bundle: Bundle) -> Kind:
+    """Return the kind of analysis that a bundle is for.
+
+    Raises
+    ------
+    BundleRejected
+        If it is for none that is known.
+    """
+    for kind in known_kinds():
+        if kind.bundle_key in bundle.settings:
+            return kind
+    known = ", ".join(kind.name for kind in known_kinds())
+    raise BundleRejected(f"{bundle.folder}: a bundle for none of {known}")
+
+
 def open_analyses(
     names: Sequence[str], configuration: Configuration, compute: Compute = DEFAULT_COMPUTE
 ) -> tuple[Analysis, ...]:

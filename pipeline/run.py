@@ -17,6 +17,7 @@ from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnusableCall
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.raw.reference import Reference
+from pipeline.inservice import InService
 from pipeline.job import Workplace, carry_out
 from pipeline.ledger.ledger import Ledger
 from pipeline.manifest import (
@@ -54,6 +55,10 @@ class RunRequest:
 
     drift: DriftSettings = field(default_factory=DriftSettings)
     """How the statistics of inputs are kept."""
+
+    service: InService | None = None
+    """Says which versions do the jobs, live or canary; None takes the bundles of the analyses. What
+    shadows do is left to the service."""
 
 
 class Listener(Protocol):
@@ -108,7 +113,7 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
         ingest_seconds=perf_counter() - began,
         drift=request.drift,
     )
-    plan = plan_jobs(inventory, request.analyses)
+    plan = _assigned(plan_jobs(inventory, request.analyses), request.service)
     listener.planned(plan)
     jobs = tuple(_one_job(job, place, listener) for job in plan.jobs)
     manifest = Manifest(
@@ -137,11 +142,19 @@ def _on_their_images(
     made = [path for folder in folders if (path := reconstructed_images(folder)) is not None]
     if not made or not others:
         return ()
-    plan = plan_jobs(take_inventory(made), others)
+    plan = _assigned(plan_jobs(take_inventory(made), others), request.service)
     if not plan.jobs:
         return ()
     listener.planned(replace(plan, not_fitting=()))
     return tuple(_one_job(job, place, listener) for job in plan.jobs)
+
+
+def _assigned(plan: Plan, service: InService | None) -> Plan:
+    """Return a plan with the versions that do its jobs."""
+    if service is None or not plan.jobs:
+        return plan
+    duty = service.now()
+    return replace(plan, jobs=tuple(duty.assigned(job)[0].job for job in plan.jobs))
 
 
 def _one_job(job: PlannedJob, place: Workplace, listener: Listener) -> JobEntry:

@@ -5,7 +5,7 @@ is.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,15 +14,20 @@ from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnreadableFile, UnusableCall
 from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.inventory import Inventory, take_inventory
+from pipeline.inservice import Assigned, InService
 from pipeline.job import job_request
 from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
 from pipeline.ledger.queue import JobOrder, Queue, Submission
+from pipeline.ledger.roles import Role
 from pipeline.manifest import NotFitting
 from pipeline.perform import Reconstruction
 from pipeline.plan import PlannedJob, plan_jobs
 from pipeline.routing.attributes import attributes_of
 from pipeline.routing.route import LANE, PRIORITY, Routing, route
 from pipeline.routing.rules import Rules
+
+SHADOW_LANE = "batch"
+"""Lane of what shadows do: it never keeps a study waiting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +58,9 @@ class Terms:
     routing: Mapping[str, object] | None = None
     """What was decided for what the inputs were made of: their results go the same way."""
 
+    service: InService | None = None
+    """Says which versions do the jobs; None has them done by the bundles of the analyses."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Submitted:
@@ -70,6 +78,9 @@ class Submitted:
     not_routed: tuple[str, ...] = ()
     """Labels of series that fit an analysis and that the rules choose none for."""
 
+    shadows: tuple[Submission, ...] = ()
+    """Jobs of shadows, beside them."""
+
     def to_json(self) -> dict[str, object]:
         """Return it as JSON values."""
         return {
@@ -80,6 +91,7 @@ class Submitted:
             "refused": [{"label": r.label, "reason": r.reason} for r in self.refusals],
             "not_applicable": [series.to_json() for series in self.not_fitting],
             "not_routed": list(self.not_routed),
+            "shadows": [str(job.job_id) for job in self.shadows],
         }
 
 
@@ -88,7 +100,7 @@ class Found:
     """What inputs hold, and the jobs that it makes."""
 
     asked: tuple[tuple[JobRequest, JobOrder], ...]
-    """The jobs, in the order of the inputs."""
+    """The jobs, in the order of the inputs; those of shadows follow the one that counts."""
 
     refusals: tuple[Refusal, ...]
     """Files and series that cannot be processed."""
@@ -111,17 +123,21 @@ def submit(
         If an input does not exist.
     LedgerUnavailable
         If the ledger cannot be written: nothing that was not submitted by then is.
+    BundleRejected
+        If the bundle of a live version is not there.
     """
     for given in inputs:
         if not given.exists():
             raise UnusableCall(f"{given}: no such file or folder")
     found = find(take_inventory(inputs), analyses, terms)
     queue = Queue(ledger)
+    submitted = [
+        (order.role, queue.submit(request, order, again=terms.again, detail=terms.why))
+        for request, order in found.asked
+    ]
     return Submitted(
-        jobs=tuple(
-            queue.submit(request, order, again=terms.again, detail=terms.why)
-            for request, order in found.asked
-        ),
+        jobs=tuple(job for role, job in submitted if role is not Role.SHADOW),
+        shadows=tuple(job for role, job in submitted if role is Role.SHADOW),
         refusals=found.refusals,
         not_fitting=found.not_fitting,
         not_routed=found.not_routed,
@@ -139,11 +155,19 @@ def find(inventory: Inventory, analyses: Sequence[Analysis], terms: Terms) -> Fo
         The analyses to choose from.
     terms
         How the jobs are to be done.
+
+    Raises
+    ------
+    LedgerUnavailable
+        If the ledger cannot say which versions do them.
+    BundleRejected
+        If the bundle of a live version is not there.
     """
     plan = plan_jobs(inventory, analyses)
     routed = _routed(plan.jobs, terms.rules)
+    asked = tuple(_asked(routed.jobs, terms))
     return Found(
-        asked=tuple((job_request(job), job_order(job, terms, r)) for job, r in routed.jobs),
+        asked=asked,
         refusals=(*inventory.refusals, *routed.refusals),
         not_fitting=plan.not_fitting,
         not_routed=routed.left_alone,
@@ -188,6 +212,20 @@ def _routed(jobs: Sequence[PlannedJob], rules: Rules | None) -> _Routed:
         refusals=tuple(refusals),
         left_alone=tuple(candidates[d].label for d in decisions if d not in kept),
     )
+
+
+def _asked(
+    jobs: Sequence[tuple[PlannedJob, Routing | None]], terms: Terms
+) -> Iterator[tuple[JobRequest, JobOrder]]:
+    """Yield jobs with the versions that do them, each with how it is to be done."""
+    duty = None if terms.service is None else terms.service.now()
+    for job, routing in jobs:
+        assigned = (Assigned(job=job, role=Role.LIVE),) if duty is None else duty.assigned(job)
+        for each in assigned:
+            order = job_order(each.job, terms, routing)
+            if each.role is Role.SHADOW:
+                order = replace(order, lane=SHADOW_LANE, priority=0)
+            yield job_request(each.job), replace(order, role=each.role)
 
 
 def _refusal(candidate: Candidate, reason: str) -> Refusal:
@@ -243,10 +281,10 @@ def follow_ups(
         return lambda _: None
     others = [analysis for analysis in analyses() if analysis.name != Reconstruction.name]
     asked = []
-    for job in plan_jobs(take_inventory([images]), others).jobs:
-        order = replace(job_order(job, terms), routing=terms.routing)
+    planned = [(job, None) for job in plan_jobs(take_inventory([images]), others).jobs]
+    for request, order in _asked(planned, terms):
         place = then / order.input_root.relative_to(os.path.abspath(now))  # noqa: PTH100 - keeps links
-        asked.append((job_request(job), replace(order, input_root=place)))
+        asked.append((request, replace(order, routing=terms.routing, input_root=place)))
 
     def add(transaction: Transaction) -> None:
         for each in asked:

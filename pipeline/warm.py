@@ -11,6 +11,7 @@ from pipeline.errors import BundleRejected
 from pipeline.identity import digest_settings
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.session import Compute
+from pipeline.inservice import models_of
 from pipeline.perform import open_analyses
 
 MIB = 2**20
@@ -39,6 +40,8 @@ class OpenAnalyses:
     def find(self, name: str, bundle_digest: str, settings: Mapping[str, object]) -> Analysis:
         """Return an analysis with a bundle under a configuration, opened if it is not.
 
+        The bundle is the registry's of that digest; else the one of this process' own settings.
+
         Raises
         ------
         BundleRejected
@@ -61,7 +64,8 @@ class OpenAnalyses:
         """Open an analysis; its networks are opened when they are first run."""
         own = self._configuration
         asked = parse_configuration(settings, Path())
-        configuration = replace(asked, models=own.models, ledger=own.ledger)
+        models = models_of(own.models, bundle_digest)
+        configuration = replace(asked, models=models, ledger=own.ledger)
         (analysis,) = open_analyses([name], configuration, self._compute)
         if analysis.bundle.digest != bundle_digest:
             raise BundleRejected(

@@ -18,11 +18,13 @@ from pipeline.driftsettings import DriftSettings
 from pipeline.errors import LedgerUnavailable, PipelineError, StudyRejected
 from pipeline.infer.interrupt import Interrupt, Reason, interruptible
 from pipeline.ingest.inventory import take_inventory
+from pipeline.inservice import InService
 from pipeline.job import Workplace, carry_out_attempt, failure_of, persistently
 from pipeline.lease import Lease, Limits
 from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.ledger import Ledger, Transaction
-from pipeline.ledger.queue import Claim, Queue
+from pipeline.ledger.queue import Claim, Queue, role_of
+from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
 from pipeline.outputs import OutputFolder
 from pipeline.owner import is_gone
@@ -60,6 +62,9 @@ class Bench:
 
     drift: DriftSettings = field(default_factory=DriftSettings)
     """How the statistics of inputs are kept."""
+
+    service: InService | None = None
+    """Says which versions do the jobs that results are for; None takes the own bundles."""
 
     outputs: dict[Path, OutputFolder] = field(default_factory=dict)
     """The output folders that it has opened."""
@@ -198,11 +203,15 @@ def _follow_up(
         priority=order.priority,
         attempts=order.attempts,
         routing=order.routing,
+        service=bench.service,
     )
     submit = follow_ups(found, bench.analyses.all, terms, bench.ledger)
     names, kept = destinations_of(claim.analysis, order.routing, bench.destinations)
 
     def add(transaction: Transaction) -> None:
+        # Read now: a shadow's job may have become one that counts while it ran.
+        if role_of(transaction, claim.job_id) is Role.SHADOW:
+            return
         submit(transaction)
         Deliveries(bench.ledger).add_within(transaction, claim.job_id, names, kept=kept)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline.assemble.assembler import Assembler
 from pipeline.config import Configuration
-from pipeline.errors import LedgerUnavailable
+from pipeline.errors import BundleRejected, LedgerUnavailable
+from pipeline.inservice import InService
 from pipeline.ledger.ledger import Ledger
 from pipeline.options import site_rules
 from pipeline.perform import open_analyses
@@ -51,13 +52,20 @@ def run_assembler(configuration: Configuration, place: str, inbox: Path, output:
                 output=output,
                 rules=site_rules(None, configuration),
                 attempts=configuration.service.attempts,
+                service=InService(ledger, configuration),
             ),
         )
         while not ending.is_set():
             try:
                 if not assembler.once():
                     ending.wait(LOOK_S)
-            except (LedgerUnavailable, OSError) as problem:
-                away = "the ledger" if isinstance(problem, LedgerUnavailable) else "the inbox"
-                LOG.warning("%s is away", away, extra={"action": "assembler_waits"})
+            except (BundleRejected, LedgerUnavailable, OSError) as problem:
+                LOG.warning("%s", _told(problem), extra={"action": "assembler_waits"})
                 ending.wait(AWAY_S)
+
+
+def _told(problem: Exception) -> str:
+    """Return what an assembler waits for."""
+    if isinstance(problem, BundleRejected):
+        return f"the live version cannot be opened: {problem}"
+    return f"{'the ledger' if isinstance(problem, LedgerUnavailable) else 'the inbox'} is away"

@@ -4,7 +4,7 @@ What a command needs is imported when it runs, as in ``pipeline.cli``.
 """
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,6 @@ import typer
 from pipeline.cli import app, main
 from pipeline.config import LANES
 from pipeline.errors import UnusableCall
-from pipeline.ledger.states import JobState
 from pipeline.options import (
     SOME_INPUT_FAILED,
     ConfigOption,
@@ -23,15 +22,19 @@ from pipeline.options import (
     RulesOption,
     complaints,
     ledger_place,
+    names_bundles,
     site_configuration,
     site_rules,
 )
 from workers import (
     auditcli,
+    comparecli,
     deliverycli,
     driftcli,
     fetchcli,
     gatecli,
+    jobscli,
+    modelscli,
     receivecli,
     reproducecli,
     upcli,
@@ -45,27 +48,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "auditcli",
+    "comparecli",
     "deliverycli",
     "driftcli",
     "fetchcli",
     "gatecli",
+    "jobscli",
     "main",
+    "modelscli",
     "receivecli",
     "reproducecli",
     "upcli",
     "worklistcli",
 ]
 
-jobs = typer.Typer(help="List jobs, and look after one.")
-app.add_typer(jobs, name="jobs")
-
-JobArgument = Annotated[
-    str, typer.Argument(metavar="JOB", help="Id of the job, or its first digits.")
-]
-
 
 @app.command("submit")
 def submit_command(
+    context: typer.Context,
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="Files, folders or a DICOMDIR.")
     ],
@@ -104,6 +104,7 @@ def submit_command(
 
     Exit status: 0 all taken, 1 some input was refused, 2 unusable call.
     """
+    from pipeline.inservice import InService
     from pipeline.ledger.ledger import Ledger
     from pipeline.manifest import finite_object, serialised
     from pipeline.perform import open_analyses
@@ -123,7 +124,9 @@ def submit_command(
         analyses = open_analyses(analysis or [], settings)
         with Ledger.open(ledger_place(settings)) as ledger:
             traces = open_traces(settings.monitoring.traces)
-            found = submit(inputs, analyses, terms, ledger)
+            # A bundle that the call names is meant, whatever the registry says.
+            service = None if names_bundles(context) else InService(ledger, settings)
+            found = submit(inputs, analyses, replace(terms, service=service), ledger)
         if traces:
             for job in found.jobs:
                 if job.is_new:
@@ -212,8 +215,10 @@ def status_command(
     from pipeline.ledger.listing import status
     from pipeline.manifest import serialised
 
-    with complaints(), Ledger.open(_place(config, ledger_url)) as ledger:
-        found = status(ledger)
+    with complaints():
+        place = ledger_place(site_configuration(config, ledger_url=ledger_url))
+        with Ledger.open(place) as ledger:
+            found = status(ledger)
     if as_json:
         typer.echo(serialised(found.to_json()).rstrip())
         return
@@ -222,157 +227,6 @@ def status_command(
         typer.echo(f"{lane.lane:10} {lane.waiting} waiting{waits}, {lane.running} running")
     states = ", ".join(f"{count} {state}" for state, count in sorted(found.states.items()))
     typer.echo(states or "no jobs")
-
-
-@jobs.callback(invoke_without_command=True)
-def jobs_command(
-    context: typer.Context,
-    *,
-    state: Annotated[str | None, typer.Option("--state", help="Only jobs in this state.")] = None,
-    lane: Annotated[str | None, typer.Option("--lane", help="Only jobs of this lane.")] = None,
-    study: Annotated[
-        str | None, typer.Option("--study", metavar="UID", help="Only jobs of this study.")
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 100,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    ledger_url: LedgerOption = None,
-) -> None:
-    """List jobs, the latest change first."""
-    if context.invoked_subcommand is not None:
-        return
-    from pipeline.console import printable
-    from pipeline.ledger.ledger import Ledger
-    from pipeline.ledger.listing import Wanted
-    from pipeline.ledger.listing import jobs as listed
-    from pipeline.manifest import serialised
-
-    with complaints(), Ledger.open(_place(config, ledger_url)) as ledger:
-        wanted = Wanted(state=_state(state), lane=lane, study_instance_uid=study, limit=limit)
-        found = listed(ledger, wanted)
-    if as_json:
-        typer.echo(serialised({"jobs": [job.to_json() for job in found]}).rstrip())
-        return
-    for job in found:
-        why = f"  {job.error}: {job.reason}" if job.error else ""
-        tries = f"{job.attempts}/{job.attempts_allowed}"
-        line = f"{job.job_id}  {job.state.value:11} {job.lane:8} {tries:5} {job.analysis}{why}"
-        typer.echo(printable(line))
-
-
-@jobs.command("retry")
-def retry_command(
-    job: JobArgument, *, config: ConfigOption = None, ledger_url: LedgerOption = None
-) -> None:
-    """Have a job that has ended wait again, with new attempts."""
-    from workers.changes import changed
-
-    with complaints():
-        attempts = site_configuration(config).service.attempts
-        place = _place(config, ledger_url)
-        typer.echo(changed(place, job, lambda care, job_id: care.retry(job_id, attempts)))
-
-
-@jobs.command("cancel")
-def cancel_command(
-    job: JobArgument, *, config: ConfigOption = None, ledger_url: LedgerOption = None
-) -> None:
-    """End a job that waits, or have its worker end it."""
-    from workers.changes import changed
-
-    with complaints():
-        place = _place(config, ledger_url)
-        typer.echo(changed(place, job, lambda care, job_id: care.cancel(job_id)))
-
-
-@jobs.command("quarantine")
-def quarantine_command(
-    job: JobArgument,
-    *,
-    reason: Annotated[
-        str, typer.Option("--reason", help="Why, for its history; nothing about a patient.")
-    ] = "set aside by a person",
-    config: ConfigOption = None,
-    ledger_url: LedgerOption = None,
-) -> None:
-    """Set a job aside that waits or runs."""
-    from workers.changes import changed
-
-    with complaints():
-        typer.echo(
-            changed(
-                _place(config, ledger_url),
-                job,
-                lambda care, job_id: care.quarantine(job_id, reason),
-            )
-        )
-
-
-@jobs.command("priority")
-def priority_command(
-    job: JobArgument,
-    priority: Annotated[int, typer.Argument(help="The higher, the sooner within its lane.")],
-    *,
-    config: ConfigOption = None,
-    ledger_url: LedgerOption = None,
-) -> None:
-    """Change the priority of a job."""
-    from workers.changes import changed
-
-    with complaints():
-        typer.echo(
-            changed(
-                _place(config, ledger_url),
-                job,
-                lambda care, job_id: care.prioritise(job_id, priority),
-            )
-        )
-
-
-@app.command("why")
-def why_command(
-    job: JobArgument,
-    *,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    ledger_url: LedgerOption = None,
-) -> None:
-    """Tell the whole life of a job."""
-    from pipeline.console import printable
-    from pipeline.ledger.ledger import Ledger
-    from pipeline.ledger.listing import job_named, routing_of, told
-    from pipeline.manifest import serialised
-    from pipeline.routing.told import told_routing
-
-    with complaints(), Ledger.open(_place(config, ledger_url)) as ledger:
-        found = job_named(ledger, job)
-        routing = routing_of(ledger, found.job_id)
-        if as_json:
-            events = [
-                {**asdict(event), "at": event.at.isoformat()}
-                for event in ledger.history(found.job_id)
-            ]
-            whole = {**found.to_json(), "events": events, "routing": routing}
-            typer.echo(serialised(whole).rstrip())
-            return
-        for line in (*told(ledger, found), *told_routing(routing)):
-            typer.echo(printable(line))
-
-
-def _place(config: Path | None, url: str | None) -> str:
-    """Return where the ledger of a call is."""
-    return ledger_place(site_configuration(config, ledger_url=url))
-
-
-def _state(name: str | None) -> JobState | None:
-    """Return the state of a name."""
-    if name is None:
-        return None
-    try:
-        return JobState(name)
-    except ValueError:
-        possible = ", ".join(state.value for state in JobState)
-        raise UnusableCall(f"no state {name!r}; known are {possible}") from None
 
 
 def _lane(lane: str) -> str:

@@ -177,6 +177,7 @@ def add_command(
     from pipeline.ledger.deliveries import Deliveries
     from pipeline.ledger.ledger import Ledger
     from pipeline.ledger.listing import job_named
+    from pipeline.ledger.roles import Role
     from pipeline.ledger.states import JobState
 
     with complaints():
@@ -187,6 +188,8 @@ def add_command(
             found = job_named(ledger, job)
             if found.state is not JobState.DONE:
                 raise UnusableCall(f"job {found.job_id} is {found.state.value}, and has no result")
+            if found.role == Role.SHADOW:
+                raise UnusableCall(f"job {found.job_id} is a shadow's: nothing of it is delivered")
             with ledger.transaction() as session:
                 Deliveries(ledger).add_within(session, found.job_id, [name])
     typer.echo(f"{found.job_id}  to {name}")

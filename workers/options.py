@@ -9,6 +9,7 @@ import typer
 
 from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
+from pipeline.options import state_folder
 
 BrokerOption = Annotated[
     str | None,
@@ -38,15 +39,6 @@ def results_folder(given: Path | None, settings: Configuration) -> Path:
     if output is None:
         raise UnusableCall("no folder for results: give --output, or set service.output")
     return output
-
-
-def state_folder(place: str) -> Path:
-    """Return the folder for what a service keeps: beside a ledger that is a file, or the user's."""
-    from platformdirs import user_state_path
-
-    if "://" in place:
-        return Path(user_state_path("vesalius", appauthor=False))
-    return Path(place).expanduser().absolute().parent
 
 
 def inbox_folder(settings: Configuration, place: str) -> Path:

@@ -9,12 +9,19 @@ from time import monotonic
 
 from pipeline.analysis import Analysis
 from pipeline.config import Configuration
-from pipeline.errors import LedgerUnavailable, PeerRefused, PeerUnavailable, UnusableCall
+from pipeline.errors import (
+    BundleRejected,
+    LedgerUnavailable,
+    PeerRefused,
+    PeerUnavailable,
+    UnusableCall,
+)
 from pipeline.fetch import Keeper, Source, fetch_study
 from pipeline.fetchinbox import InboxKeeper
 from pipeline.gateways.ups import DimseWorklist
 from pipeline.gateways.upsrs import WebWorklist
 from pipeline.gateways.worklist import InputReference, Worklist
+from pipeline.inservice import InService
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.workitems import Workitems
 from pipeline.perform import open_analyses
@@ -71,7 +78,7 @@ class Rounds:
             except PeerUnavailable as problem:
                 _away(name, str(problem))
                 wait_s = max(poll_s, AWAY_S)
-            except PeerRefused as problem:
+            except (BundleRejected, PeerRefused) as problem:
                 _away(name, str(problem))
             self._due[name] = monotonic() + wait_s
         return done
@@ -152,6 +159,7 @@ def make_performer(
         places=retrieve_places(settings, configuration),
         ae_title=configuration.receive.ae_title,
         attempts=configuration.service.attempts,
+        service=InService(ledger, configuration),
     )
     return Performer(name, settings, _worklist(settings, configuration), site)
 

@@ -16,6 +16,7 @@ from celery import Celery
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable
 from pipeline.infer.session import Compute
+from pipeline.inservice import InService
 from pipeline.lease import Limits
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.states import JobState
@@ -46,14 +47,16 @@ class Station:
         """What it works with."""
         service, worker = self.configuration.service, self.configuration.worker
         compute = Compute(threads=worker.threads_each, providers=worker.providers)
+        ledger = Ledger.open(self.place)
         return Bench(
-            ledger=Ledger.open(self.place),
+            ledger=ledger,
             analyses=OpenAnalyses(self.configuration, compute, worker.memory_mib),
             owner=this_process(),
             limits=Limits(lease_s=service.lease_s, longest_s=service.longest_s),
             retry_s=service.retry_s,
             destinations=self.configuration.destinations,
             drift=self.configuration.drift,
+            service=InService(ledger, self.configuration, compute),
         )
 
     @cached_property

@@ -15,9 +15,10 @@ from pipeline.options import (
     complaints,
     ledger_place,
     site_configuration,
+    state_folder,
 )
 from workers.logs import set_up_logs
-from workers.options import BrokerOption, OutputOption, results_folder, served_by, state_folder
+from workers.options import BrokerOption, OutputOption, results_folder, served_by
 
 SettleOption = Annotated[
     float,

@@ -7,7 +7,8 @@ from pathlib import Path
 from pipeline.analysis import Analysis
 from pipeline.config import Configuration
 from pipeline.dropfolder import DropFolder
-from pipeline.errors import LedgerUnavailable, UnusableCall
+from pipeline.errors import BundleRejected, LedgerUnavailable, UnusableCall
+from pipeline.inservice import InService
 from pipeline.ledger.ledger import Ledger
 from pipeline.options import site_rules
 from pipeline.perform import open_analyses
@@ -45,25 +46,31 @@ def run_watch(folder: DropFolder, output: Path, configuration: Configuration, pl
     if not folder.root.is_dir():
         raise UnusableCall(f"{folder.root}: no such folder")
     ending = told_to_end()
-    attempts = configuration.service.attempts
-    terms = Terms(
-        output=output,
-        rules=site_rules(None, configuration),
-        attempts=attempts,
-        why="found in the folder that is watched",
-    )
     analyses = open_analyses([], configuration)
     with Ledger.open(place) as ledger:
+        terms = Terms(
+            output=output,
+            rules=site_rules(None, configuration),
+            attempts=configuration.service.attempts,
+            why="found in the folder that is watched",
+            service=InService(ledger, configuration),
+        )
         while not ending.is_set():
             try:
                 for inputs in folder.ready():
                     _submit(inputs, analyses, terms, ledger)
                 ending.wait(LOOK_S)
-            except (LedgerUnavailable, OSError) as problem:
-                away = "the ledger" if isinstance(problem, LedgerUnavailable) else "the folder"
-                LOG.warning("%s is away", away, extra={"action": "watch_waits"})
+            except (BundleRejected, LedgerUnavailable, OSError) as problem:
+                LOG.warning("%s", _told(problem), extra={"action": "watch_waits"})
                 folder.forget()
                 ending.wait(AWAY_S)
+
+
+def _told(problem: Exception) -> str:
+    """Return what a watch waits for."""
+    if isinstance(problem, BundleRejected):
+        return f"the live version cannot be opened: {problem}"
+    return f"{'the ledger' if isinstance(problem, LedgerUnavailable) else 'the folder'} is away"
 
 
 def _submit(

@@ -13,6 +13,7 @@ from pipeline.ledger.arrivals import Arrivals, Arriving
 from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
 from pipeline.ledger.lineage import lineage_of, overtake
 from pipeline.ledger.queue import JobOrder, Queue, Submission
+from pipeline.ledger.roles import Role
 from pipeline.submit import Found
 
 REVISION = "late instances made a revision of it"
@@ -24,7 +25,7 @@ class Taken:
     """What became of a study that was to be taken."""
 
     jobs: tuple[Submission, ...] = ()
-    """Its jobs."""
+    """Its jobs, without those of shadows."""
 
     waits_for: UUID | None = None
     """A job of an earlier state of the study that runs; nothing was done."""
@@ -62,7 +63,9 @@ def take(study: Arriving, why: str, found: Found, ledger: Ledger) -> Taken:
         for request, order in asked:
             overtake(session, request)
             detail = why if order.predecessor is None else f"{why}; {REVISION}"
-            jobs.append(Queue(ledger).submit_within(session, (request, order), detail=detail))
+            job = Queue(ledger).submit_within(session, (request, order), detail=detail)
+            if order.role is not Role.SHADOW:
+                jobs.append(job)
     return Taken(jobs=tuple(jobs))
 
 
@@ -72,6 +75,10 @@ def _with_predecessors(
     """Return jobs with the jobs that they take the place of, or one that must end first."""
     found = []
     for request, order in asked:
+        if order.role is Role.SHADOW:
+            # Nothing of it takes the place of anything.
+            found.append((request, order))
+            continue
         lineage = lineage_of(session, request)
         if lineage.running is not None:
             return [], lineage.running

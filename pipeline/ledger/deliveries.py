@@ -32,6 +32,7 @@ from pipeline.ledger.deliverystates import DUE, become, ledger_time
 from pipeline.ledger.events import Event, record
 from pipeline.ledger.exchange import DeliveredObject, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import Ledger, Transaction
+from pipeline.ledger.roles import Role
 from pipeline.ledger.tables import ArtifactRow, Job, now
 
 __all__ = ["Deliveries", "DeliveryClaim", "SentObject"]
@@ -64,7 +65,7 @@ class Deliveries:
 
         One that waits, or is sent, stays as it is. One that has ended begins anew: the job was done
         again, and what has not changed is not sent again. What a person holds or has cancelled
-        stays so.
+        stays so. The result of a shadow goes nowhere.
 
         Parameters
         ----------
@@ -78,6 +79,8 @@ class Deliveries:
             Why it is kept back from some of them.
         """
         job = session.get_one(Job, job_id)
+        if job.role == Role.SHADOW:
+            return
         rank = rank_of(job.lane, job.priority)
         postgres = session.get_bind().dialect.name == "postgresql"
         insert = (postgresql if postgres else sqlite).insert(DeliveryRow)

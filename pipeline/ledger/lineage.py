@@ -1,7 +1,7 @@
 """Which job's result a new one takes the place of: late instances make a revision.
 
 The jobs of a series are told from those of another by study, analysis and Series Instance UIDs:
-its digest is another one with every instance that comes.
+its digest is another one with every instance that comes. What a shadow does has no part in it.
 """
 
 from collections.abc import Collection
@@ -13,6 +13,7 @@ from sqlalchemy import select
 from pipeline.ledger.changes import end, record
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import JobRequest, Transaction
+from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import Job, Series, Study
 
@@ -38,7 +39,7 @@ def lineage_of(session: Transaction, request: JobRequest) -> Lineage:
     request
         The job, without a predecessor.
     """
-    jobs = _of_the_series(session, request)
+    jobs = [(j, digest) for j, digest in _of_the_series(session, request) if j.role != Role.SHADOW]
     identity = request.identity
     for job, digest in jobs:
         is_the_same = (

@@ -11,8 +11,12 @@ from sqlalchemy import Row, Select, func, select
 from pipeline.errors import UnusableCall
 from pipeline.ledger.clock import LedgerClock
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import Job, Series, Study
+
+ROLE_NOTES = {Role.SHADOW.value: ": nothing of it is delivered"}
+"""What a reader should know of a job by the role of its version."""
 
 LEAST_DIGITS = 6
 """Fewer digits of a job id are not taken for one."""
@@ -92,6 +96,9 @@ class JobLine:
 
     bundle: str
     """Name and version of the bundle."""
+
+    role: str
+    """What that version did when the job was submitted: ``live``, ``canary`` or ``shadow``."""
 
     folder: str | None
     """Where its artifacts are."""
@@ -214,6 +221,8 @@ def told(ledger: Ledger, job: JobLine) -> Iterator[str]:
     """Yield the whole life of a job, line by line."""
     yield f"job {job.job_id}: {job.state.value}"
     yield f"{job.analysis}, {job.bundle}; lane {job.lane}, priority {job.priority}"
+    if job.role != Role.LIVE:
+        yield f"done by the {job.role} version" + ROLE_NOTES.get(job.role, "")
     if job.study_instance_uid:
         yield f"study {job.study_instance_uid}"
     yield f"attempts {job.attempts} of {job.attempts_allowed}"
@@ -249,6 +258,7 @@ def _lines() -> Select[*tuple[Any, ...]]:
             Job.reason,
             Job.bundle_name,
             Job.bundle_version,
+            Job.role,
             Job.folder,
             Job.created_at,
             Job.changed_at,

@@ -17,6 +17,7 @@ from pipeline.ledger.changes import end, held, locked, record, try_again, wait
 from pipeline.ledger.clock import LedgerClock
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
+from pipeline.ledger.roles import Role
 from pipeline.ledger.states import ENDED, JobState
 from pipeline.ledger.tables import Bell, Job, now
 
@@ -54,6 +55,9 @@ class JobOrder:
 
     predecessor: UUID | None = None
     """Job whose result this one takes the place of."""
+
+    role: Role = Role.LIVE
+    """What the version of its bundle does: nothing that a shadow makes is delivered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,7 +123,8 @@ class Queue:
     ) -> Submission:
         """Have a job wait, in one transaction with the call of its worker.
 
-        A job that waits, runs or has ended stays as it is, however often it is submitted.
+        A job that waits, runs or has ended stays as it is, however often it is submitted; but one
+        that a shadow has done is done again when its version's result is asked for.
 
         Parameters
         ----------
@@ -148,9 +153,14 @@ class Queue:
         job_id = request.identity.job_id
         is_new = self._ledger.add(session, request, JobState.WAITING)
         job = session.get_one(Job, job_id, with_for_update=True)
-        left = job.state == JobState.RUNNING and job.lease_until is None
-        if not is_new and not left and not (again and JobState(job.state) in ENDED):
+        serves = not is_new and job.role == Role.SHADOW and order.role != Role.SHADOW
+        if serves:
+            job.role = order.role
+        elif not is_new and order.role == Role.SHADOW and job.role != Role.SHADOW:
             return Submission(job_id=job_id, state=JobState(job.state), is_new=False)
+        if not (is_new or _is_to_wait(job, again=again or serves, serves=serves)):
+            return Submission(job_id=job_id, state=JobState(job.state), is_new=False)
+        job.role = order.role
         job.lane, job.priority = order.lane, order.priority
         job.attempts_allowed = job.attempts + order.attempts
         job.input_root, job.inputs = str(order.input_root), list(order.inputs)
@@ -333,6 +343,23 @@ class Queue:
         return True
 
 
+def role_of(session: Transaction, job_id: UUID) -> Role:
+    """Return what the version of a job's bundle does."""
+    return Role(session.execute(select(Job.role).where(Job.id == job_id)).scalar_one())
+
+
+def _is_to_wait(job: Job, *, again: bool, serves: bool) -> bool:
+    """Tell whether a job that is known is to wait anew.
+
+    One that has ended is if it is asked for again; one that waits for a shadow's turn, if its
+    result is wanted now; and one that a run without the service has left.
+    """
+    if job.state == JobState.WAITING:
+        return serves
+    left = job.state == JobState.RUNNING and job.lease_until is None
+    return left or (again and JobState(job.state) in ENDED)
+
+
 def _claim(job: Job) -> Claim:
     """Return a row as a claim."""
     return Claim(
@@ -350,5 +377,6 @@ def _claim(job: Job) -> Claim:
             output=Path(job.output or ""),
             routing=job.routing,
             predecessor=job.predecessor_id,
+            role=Role(job.role),
         ),
     )

@@ -15,6 +15,7 @@ from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipeline.ledger.ledger import Ledger, Transaction
+from pipeline.ledger.roles import Role
 from pipeline.ledger.tables import Base, Job, Series, Study, now
 
 
@@ -106,6 +107,8 @@ class Recorded:
 def record_within(session: Transaction, job_id: UUID, described: Described) -> None:
     """Record the statistics of a job in a transaction; those of an earlier attempt are replaced.
 
+    Of a shadow's job none are: live's job has described the same series.
+
     Parameters
     ----------
     session
@@ -115,7 +118,9 @@ def record_within(session: Transaction, job_id: UUID, described: Described) -> N
     described
         Its statistics.
     """
-    _put(session, job_id, described, now())
+    role = session.execute(select(Job.role).where(Job.id == job_id)).scalar_one()
+    if role != Role.SHADOW:
+        _put(session, job_id, described, now())
 
 
 def record_later(session: Transaction, job_id: UUID, described: Described) -> None:
@@ -199,7 +204,7 @@ def without_statistics(ledger: Ledger) -> tuple[UUID, ...]:
     query = (
         select(Job.id)
         .outerjoin(StatisticsRow, StatisticsRow.job_id == Job.id)
-        .where(Job.state == "done", StatisticsRow.id.is_(None))
+        .where(Job.state == "done", Job.role != Role.SHADOW, StatisticsRow.id.is_(None))
         .order_by(Job.changed_at)
     )
     with ledger.reading() as session:

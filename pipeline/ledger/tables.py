@@ -139,6 +139,8 @@ class Job(Base):
     """What the site's rules decided, and why; None where the call decided."""
     predecessor_id: Mapped[UUID | None] = mapped_column(Uuid)
     """The job whose result this one's takes the place of; None for a first one."""
+    role: Mapped[str] = mapped_column(String(16), server_default="live")
+    """What its bundle was when it was submitted: ``live``, ``canary`` or ``shadow``."""
 
     artifacts: Mapped[list["ArtifactRow"]] = relationship(
         cascade="all, delete-orphan", order_by="ArtifactRow.id", lazy="selectin"

@@ -18,6 +18,7 @@ from pathlib import Path
 from pipeline.analysis import Analysis
 from pipeline.errors import PeerRefused, PeerUnavailable, UnreadableFile, UnusableCall
 from pipeline.gateways.worklist import LOST, Refusal, Step, StepRefused, Wanted, Worklist
+from pipeline.inservice import InService
 from pipeline.ledger.care import Care
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.states import ENDED, JobState
@@ -78,6 +79,9 @@ class Site:
 
     attempts: int = 3
     """Attempts after which a job is quarantined."""
+
+    service: InService | None = None
+    """Says which versions do the jobs; None has them done by the bundles of the analyses."""
 
 
 class Performer:
@@ -239,6 +243,7 @@ class Performer:
             priority=0,
             attempts=self._site.attempts,
             why=f"step {item.sop_instance_uid} of the worklist {self._name}",
+            service=self._site.service,
         )
         analyses = self._site.analyses(self._settings.analyses_of(step.workitem))
         try:

@@ -81,15 +81,19 @@ class Hospital:
 
     def call(self, *words: str) -> Any:
         """Call a command that tells JSON."""
+        return json.loads(self.say(*words, "--json"))
+
+    def say(self, *words: str) -> str:
+        """Call a command, and return what it says."""
         done = subprocess.run(
-            self._command(*words, "--json"),
+            self._command(*words),
             env=self._environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def deliveries(self) -> dict[str, str]:
         """Return where the deliveries stand, by destination and job."""

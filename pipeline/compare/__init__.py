@@ -1,0 +1,1 @@
+"""Two versions of a model on the same series: how far they differ, and whether that may be."""

@@ -1,0 +1,1 @@
+"""Model bundles of a site, each in a folder that is named by its digest."""

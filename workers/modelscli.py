@@ -1,0 +1,340 @@
+"""Commands on the versions of models: what a site has, and what each does."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli import app
+from pipeline.errors import BundleRejected, UnusableCall
+from pipeline.options import (
+    SOME_INPUT_FAILED,
+    ConfigOption,
+    JsonOption,
+    LedgerOption,
+    ModelsOption,
+    complaints,
+    ledger_place,
+    site_configuration,
+)
+
+if TYPE_CHECKING:
+    from pipeline.config import Configuration
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.ledger.versions import Version
+    from pipeline.registry.store import Registry
+
+models = typer.Typer(help="Versions of models: what a site has, and what each does.")
+app.add_typer(models, name="models")
+
+VersionArgument = Annotated[
+    str,
+    typer.Argument(metavar="VERSION", help="perfusion@1.2.0, or the first digits of a digest."),
+]
+
+
+@models.command("list")
+def list_command(
+    *,
+    analysis: Annotated[
+        str | None, typer.Option("--analysis", metavar="NAME", help="Only of this analysis.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    ledger_url: LedgerOption = None,
+) -> None:
+    """List the versions in the registry."""
+    from pipeline.console import printable
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.ledger.versions import Versions
+    from pipeline.manifest import serialised
+
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        with Ledger.open(ledger_place(settings)) as ledger:
+            found = Versions(ledger).listed(analysis)
+    if as_json:
+        typer.echo(serialised({"versions": [version.to_json() for version in found]}).rstrip())
+        return
+    for version in found:
+        typer.echo(printable(_line(version)))
+    if not found:
+        typer.echo("no versions in the registry: the installed bundles do the studies")
+
+
+@models.command("show")
+def show_command(
+    version: VersionArgument,
+    *,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    ledger_url: LedgerOption = None,
+) -> None:
+    """Tell all of a version: its role, its files, what it was promoted on."""
+    from pipeline.console import printable
+    from pipeline.ledger import audit
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.ledger.versions import Versions
+    from pipeline.manifest import serialised
+
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        with Ledger.open(ledger_place(settings)) as ledger:
+            found = Versions(ledger).named(version)
+            bundle = _registry(settings).load(found.digest)
+            events = [
+                event
+                for event in audit.entries(ledger, audit.Sought(subject=f"model {found.label}"))
+                if event.audited.detail.get("digest") == found.digest
+            ]
+    told: dict[str, object] = {
+        **found.to_json(),
+        "folder": str(bundle.folder),
+        "task": bundle.metadata.task,
+        "description": bundle.metadata.description,
+        "networks": {network.name: network.sha256 for network in bundle.networks},
+        "events": [event.to_json() for event in events],
+    }
+    if as_json:
+        typer.echo(serialised(told).rstrip())
+        return
+    typer.echo(printable(_line(found)))
+    for key in ("digest", "folder", "task", "description"):
+        typer.echo(printable(f"{key:12} {told[key]}"))
+    for network in bundle.networks:
+        typer.echo(printable(f"{network.name:12} {network.sha256}"))
+    for event in events:
+        done = event.audited
+        typer.echo(printable(f"{event.at.isoformat()}  {done.action}  {done.actor}"))
+
+
+@models.command("verify")
+def verify_command(
+    versions: Annotated[
+        list[str] | None, typer.Argument(metavar="[VERSION...]", help="Versions. Default: all.")
+    ] = None,
+    *,
+    config: ConfigOption = None,
+    ledger_url: LedgerOption = None,
+) -> None:
+    """Read every byte of bundles in the registry, and tell which are whole.
+
+    Exit status: 0 all are, 1 one is not, 2 unusable call.
+    """
+    from pipeline.console import printable
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.ledger.versions import Versions
+
+    broken = 0
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        with Ledger.open(ledger_place(settings)) as ledger:
+            known = Versions(ledger)
+            chosen = [known.named(name) for name in versions or ()] or known.listed()
+        for version in chosen:
+            wrong = _wrong(_registry(settings), version.digest)
+            broken += wrong is not None
+            typer.echo(printable(f"{version.label}  {version.digest[:12]}  {wrong or 'whole'}"))
+    if broken:
+        raise typer.Exit(SOME_INPUT_FAILED)
+
+
+@models.command("import")
+def import_command(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a bundle.")],
+    *,
+    config: ConfigOption = None,
+    ledger_url: LedgerOption = None,
+) -> None:
+    """Copy a bundle into the registry; it does nothing until it is enabled and given a role."""
+    from pipeline.admit import admit
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.owner import this_person
+
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        with Ledger.open(ledger_place(settings)) as ledger:
+            version = admit(folder, _registry(settings), ledger, this_person())
+    _tell(version)
+
+
+@models.command("enable")
+def enable_command(
+    version: VersionArgument, *, config: ConfigOption = None, ledger_url: LedgerOption = None
+) -> None:
+    """Let a version be given work, or take away its work as a shadow or canary."""
+    from pipeline.ledger.versions import Versions
+
+    _change(
+        (version, config, ledger_url),
+        lambda ledger, found, actor: Versions(ledger).enable(found.digest, actor),
+    )
+
+
+@models.command("retire")
+def retire_command(
+    version: VersionArgument, *, config: ConfigOption = None, ledger_url: LedgerOption = None
+) -> None:
+    """Give a version no work any more; what it has done stays reproducible."""
+    from pipeline.ledger.versions import Versions
+
+    _change(
+        (version, config, ledger_url),
+        lambda ledger, found, actor: Versions(ledger).retire(found.digest, actor),
+        needs_files=False,
+    )
+
+
+@models.command("shadow")
+def shadow_command(
+    version: VersionArgument, *, config: ConfigOption = None, ledger_url: LedgerOption = None
+) -> None:
+    """Have a version do the studies beside live; nothing of it is delivered."""
+    from pipeline.ledger.versions import Versions
+
+    _change(
+        (version, config, ledger_url),
+        lambda ledger, found, actor: Versions(ledger).shadow(found.digest, actor),
+    )
+
+
+@models.command("canary")
+def canary_command(
+    version: VersionArgument,
+    *,
+    share: Annotated[
+        float, typer.Option("--share", metavar="SHARE", help="Share of the studies, 0 to 1.")
+    ],
+    config: ConfigOption = None,
+    ledger_url: LedgerOption = None,
+) -> None:
+    """Have a version do a share of the studies instead of live; a study's always goes one way."""
+    from pipeline.ledger.versions import Versions
+
+    _change(
+        (version, config, ledger_url),
+        lambda ledger, found, actor: Versions(ledger).canary(found.digest, share, actor),
+    )
+
+
+@models.command("promote")
+def promote_command(
+    version: VersionArgument,
+    *,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            "--evidence",
+            metavar="verdict.json",
+            help="Verdict of vesalius compare on what is live and this version.",
+        ),
+    ] = None,
+    anyway: Annotated[
+        str | None,
+        typer.Option("--anyway", metavar="REASON", help="Without one; the audit log tells why."),
+    ] = None,
+    config: ConfigOption = None,
+    ledger_url: LedgerOption = None,
+    models_path: ModelsOption = None,
+) -> None:
+    """Make a version live; the one that was is remembered for a rollback."""
+    from pipeline.ledger.versions import Versions
+
+    with complaints():
+        if (evidence is None) == (anyway is None):
+            raise UnusableCall("give --evidence with a passing verdict, or --anyway with a reason")
+        settings = site_configuration(config, ledger_url=ledger_url, models=models_path)
+
+    def promote(ledger: "Ledger", found: "Version", actor: str) -> "Version":
+        why = {"anyway": anyway} if evidence is None else _proven(evidence, found, settings, ledger)
+        return Versions(ledger).promote(found.digest, actor, why)
+
+    _change((version, config, ledger_url), promote)
+
+
+@models.command("rollback")
+def rollback_command(
+    analysis: Annotated[str, typer.Argument(metavar="ANALYSIS", help="Name of the analysis.")],
+    *,
+    config: ConfigOption = None,
+    ledger_url: LedgerOption = None,
+) -> None:
+    """Make live again what was live before the version that is."""
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.ledger.versions import Versions
+    from pipeline.owner import this_person
+
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        with Ledger.open(ledger_place(settings)) as ledger:
+            back = Versions(ledger).rollback(analysis, this_person())
+    if back is None:
+        typer.echo(f"{analysis}: the installed bundle does the studies")
+    else:
+        _tell(back)
+
+
+def _proven(
+    evidence: Path, version: "Version", settings: "Configuration", ledger: "Ledger"
+) -> dict[str, object]:
+    """Return what a verdict says for a promotion."""
+    from pipeline.compare.named import LIVE, analysis_named
+    from pipeline.compare.verdict import check_evidence
+
+    live = analysis_named(f"{version.analysis}@{LIVE}", settings, ledger)
+    return check_evidence(evidence, (live.bundle.digest, version.digest), settings.compare)
+
+
+def _change(
+    asked: tuple[str, Path | None, str | None],
+    change: "Callable[[Ledger, Version, str], Version]",
+    *,
+    needs_files: bool = True,
+) -> None:
+    """Change what a version does, after reading every byte of it if it is to work."""
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.ledger.versions import Versions
+    from pipeline.owner import this_person
+
+    name, config, ledger_url = asked
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        with Ledger.open(ledger_place(settings)) as ledger:
+            found = Versions(ledger).named(name)
+            if needs_files:
+                _registry(settings).load(found.digest)
+            version = change(ledger, found, this_person())
+    _tell(version)
+
+
+def _registry(settings: "Configuration") -> "Registry":
+    """Return the registry of a site."""
+    from pipeline.registry.store import Registry
+
+    if settings.models.registry is None:
+        raise UnusableCall("no registry: set models.registry")
+    return Registry(root=settings.models.registry)
+
+
+def _wrong(registry: "Registry", digest: str) -> str | None:
+    """Return what is wrong with a bundle; None if it is whole."""
+    try:
+        registry.load(digest)
+    except BundleRejected as problem:
+        return str(problem)
+    return None
+
+
+def _tell(version: "Version") -> None:
+    """Tell where a version stands."""
+    from pipeline.console import printable
+
+    typer.echo(printable(_line(version)))
+
+
+def _line(version: "Version") -> str:
+    """Return a version as a line."""
+    share = "" if version.share is None else f" {version.share:.0%}"
+    role = f"{version.role.value}{share}"
+    return f"{version.label:24} {version.digest[:12]}  {role:12} {version.name}"
