@@ -14,6 +14,7 @@ from typing import get_type_hints
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
+from pipeline.batchsettings import BatchSettings
 from pipeline.connections import (
     LAST_PORT,
     Destination,
@@ -286,6 +287,9 @@ class Configuration:
 
     drift: DriftSettings = field(default_factory=DriftSettings)
     """Statistics of studies, and when a change of theirs is told."""
+
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    """Batch runs."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """The systems that it is connected to, by name."""

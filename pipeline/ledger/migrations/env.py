@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from pipeline.ledger import exchange, statistics  # noqa: F401 - add their tables
+from pipeline.ledger import batchtables, exchange, statistics  # noqa: F401 - add their tables
 from pipeline.ledger.tables import Base
 
 context.configure(
