@@ -24,7 +24,8 @@ class BatchSettings:
     """Cores that each job uses; 0 shares all cores among the processes."""
 
     prefetch: int = 4
-    """Studies that are fetched and read ahead of inference; so many lie on disk for it at most."""
+    """Studies that are fetched and read ahead of those that are being analysed; no more lie on disk
+    for it."""
 
     load: float = 0.0
     """No job begins while the machine's load average of a minute is above, the batch's own load

@@ -27,6 +27,7 @@ from pipeline.options import (
     site_rules,
 )
 from workers import (
+    batchcli,
     deliverycli,
     driftcli,
     fetchcli,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pipeline.submit import Submitted
 
 __all__ = [
+    "batchcli",
     "deliverycli",
     "driftcli",
     "fetchcli",
