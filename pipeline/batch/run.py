@@ -154,6 +154,9 @@ class BatchRun:
         try:
             while (outcome := self._outcome()) is None:
                 self._step(most, night, ending)
+            # What the last processes have ended was not looked at yet.
+            self._take_ready()
+            self._close(self._standings())
             return outcome
         finally:
             if self._hands.busy:
@@ -181,9 +184,7 @@ class BatchRun:
     def _step(self, most: int, night: Night, ending: Event) -> None:
         """Do what can be done now, and wait a little."""
         self._take_ready()
-        standings = self._batches.standings(
-            [job_id for each in self._open.values() for job_id in each.job_ids]
-        )
+        standings = self._standings()
         self._close(standings)
         self._look_around(standings, night, ending)
         if self._why is None and self._wanted is None:
@@ -192,6 +193,12 @@ class BatchRun:
         elif self._why is not None and not self._hands.busy:
             self._hands.rest()
         self._hands.wait(TICK_S)
+
+    def _standings(self) -> dict[UUID, JobStanding]:
+        """Return where the jobs of the studies stand that have some."""
+        return self._batches.standings(
+            [job_id for each in self._open.values() for job_id in each.job_ids]
+        )
 
     def _outcome(self) -> Outcome | None:
         """Return why the run ends now; None if it goes on."""
