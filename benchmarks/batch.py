@@ -11,7 +11,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,7 +29,7 @@ from pipeline.batch.tables import read_columns
 from pipeline.config import Configuration, ModelSettings
 from pipeline.demo import write_study
 from pipeline.infer.bundle import find_bundle, load_bundle
-from pipeline.infer.session import Session
+from pipeline.infer.session import Compute, Session
 from pipeline.ingest.inventory import take_inventory
 from pipeline.perform import open_analyses
 from pipeline.phantom import PhantomSettings, perfusion_phantom
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=50)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of each process")
-    parser.add_argument("--stride", type=int, default=8, help="of the uncertainty")
+    parser.add_argument("--stride", type=int, default=PerfusionSettings().uncertainty_stride)
     parser.add_argument("--bundle", type=Path, help="the bundle; the installed one by default")
     call = parser.parse_args()
     bundle = find_bundle("perfusion", [call.bundle] if call.bundle else [])
@@ -95,12 +95,7 @@ def write_studies(folder: Path, count: int) -> None:
         array = image.array.copy()
         # One pixel in a corner: another study, and the same work.
         array[0, 0, 0, 0] += 1 + number
-        image = type(image)(
-            array=array,
-            affine=image.affine,
-            times_s=image.times_s,
-            frame_of_reference_uid=image.frame_of_reference_uid,
-        )
+        image = replace(image, array=array)
         write_study(image, folder / f"{number:05d}", name=f"study {number}")
 
 
@@ -160,17 +155,17 @@ def run_bare(folder: Path, bundle: Path, call: Namespace) -> float:
     studies = sorted(folder.iterdir())
     context = get_context("spawn")
     with ProcessPoolExecutor(call.processes, mp_context=context) as pool:
-        work = [(study, bundle, call.stride) for study in studies]
+        work = [(study, bundle, call.stride, call.threads) for study in studies]
         return sum(pool.map(bare_study, work)) / call.processes
 
 
-def bare_study(work: tuple[Path, Path, int]) -> float:
+def bare_study(work: tuple[Path, Path, int, int]) -> float:
     """Return the time of the bare networks on a study [s]."""
-    study, place, stride = work
+    study, place, stride, threads = work
     bundle = load_bundle(place)
     settings = PerfusionSettings(uncertainty_stride=stride)
     if not _OPEN:
-        _OPEN.append((open_pool(bundle), bare_sessions(bundle)))
+        _OPEN.append((open_pool(bundle, Compute(threads=threads)), bare_sessions(bundle)))
     pool, sessions = _OPEN[0]
     configuration = Configuration(perfusion=settings, models=ModelSettings(path=place))
     (job,) = plan_jobs(take_inventory([study]), open_analyses(["perfusion"], configuration)).jobs

@@ -10,7 +10,7 @@ from pipeline.errors import StudyRejected, UnusableCall
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger
 from pipeline.ledger.queue import JobOrder, Queue
-from pipeline.ledger.states import ENDED, JobState
+from pipeline.ledger.states import JobState
 from pipeline.submit import Found, Terms, find
 
 TOLD = 3
@@ -63,11 +63,10 @@ def look(
     to_do, existing = [], []
     for request, order in found.asked:
         job_id = request.identity.job_id
-        (
+        if is_there(ledger.find(job_id)):
             existing.append(job_id)
-            if is_there(ledger.find(job_id))
-            else to_do.append((request, order))
-        )
+        else:
+            to_do.append((request, order))
     return Looked(to_do=tuple(to_do), existing=tuple(existing), reason=_reason(found))
 
 
@@ -90,17 +89,12 @@ def is_there(record: JobRecord | None) -> bool:
     return all((record.folder / each.relative_path).is_file() for each in record.artifacts)
 
 
-def has_ended(state: JobState) -> bool:
-    """Tell whether nothing happens to a job any more."""
-    return state in ENDED
-
-
 def _reason(found: Found) -> str | None:
     """Return why a study, or a part of it, has no job."""
-    reasons = [f"{refusal.label}: {refusal.reason}" for refusal in found.refusals]
+    reasons = [_labelled(refusal.label, refusal.reason) for refusal in found.refusals]
     if not found.asked:
         reasons += [
-            f"{series.candidate.label}: {', '.join(series.reasons.values())}"
+            _labelled(series.candidate.label, ", ".join(series.reasons.values()))
             for series in found.not_fitting
         ]
         reasons += [f"{label}: left alone by the rules" for label in found.not_routed]
@@ -108,3 +102,8 @@ def _reason(found: Found) -> str | None:
     if len(reasons) > TOLD:
         reasons = [*reasons[:TOLD], f"and {len(reasons) - TOLD} more"]
     return "; ".join(reasons) or None
+
+
+def _labelled(label: str, reason: str) -> str:
+    """Return a reason that says what it is about."""
+    return reason if label in reason else f"{label}: {reason}"

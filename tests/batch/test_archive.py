@@ -120,7 +120,8 @@ def test_a_batch_of_an_archive_that_is_killed_goes_on_and_keeps_little_on_disk(
     results = rows_of(desk.tables("all") / "results.parquet")
     assert len({row["study"] for row in results}) == STUDIES
     assert {row["accession_number"] for row in results} == {None}
-    # Their results exist now: nothing more is asked for them.
+    # Their results exist now: they are looked up, and not fetched.
+    desk.settings = settings_of(archive.port, **limits)
     desk.call("run", "again", *words)
     assert desk.status("again")["studies"] == {"skipped": STUDIES}
 
