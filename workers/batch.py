@@ -170,10 +170,11 @@ def ran(
     with ExitStack() as held:
         if not held.enter_context(locked_if_free(folder / "run.lock")):
             raise UnusableCall(f"another process runs the batch {batch.name!r}")
+        # Before the plan: whoever asks for a pause meanwhile is heard.
+        batches.ask_to_pause(batch.name, pause=False)
         if desk.is_new:
             for line in planned(desk).lines():
                 desk.progress.say(line)
-        batches.ask_to_pause(batch.name, pause=False)
         if failed:
             batches.put_back(batch.name, StudyState.FAILED, StudyState.REFUSED)
         ending = _told_to_end()

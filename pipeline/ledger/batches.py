@@ -282,7 +282,8 @@ class Batches:
 
     def made_from(self, folder: Path) -> tuple[UUID, ...]:
         """Return the jobs whose inputs lie in the folder of a result."""
-        query = select(Job.id).where(Job.input_root.startswith(f"{folder}", autoescape=True))
+        inside = Job.input_root.startswith(f"{folder}/", autoescape=True)
+        query = select(Job.id).where(or_(Job.input_root == str(folder), inside))
         with self._ledger.reading() as session:
             return tuple(session.scalars(query))
 

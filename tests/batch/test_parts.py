@@ -29,6 +29,7 @@ from pipeline.imaging.volume import TimeSeries
 from pipeline.ledger.batches import Batch, Batches, Member
 from pipeline.ledger.batchtables import BECOMES, FINISHED, StudyState, before
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.queue import JobOrder, Queue
 from tests.support.jobs import artifact, job_request
 from tests.support.tally import write_volumes
 
@@ -245,6 +246,33 @@ def test_what_is_finished_stays_unless_it_has_failed() -> None:
         StudyState.FAILED,
         StudyState.REFUSED,
     }
+
+
+def test_jobs_for_the_images_of_a_result_are_found(ledger: Ledger) -> None:
+    queue = Queue(ledger)
+    wanted = []
+    for name, root in (("one", "/out/rec_1/images"), ("two", "/out/rec_12"), ("three", "/in")):
+        order = JobOrder(
+            lane="batch",
+            priority=0,
+            attempts=3,
+            input_root=Path(root),
+            inputs=("a.dcm",),
+            configuration={},
+            output=Path("/out"),
+        )
+        request = job_request(name)
+        queue.submit(request, order)
+        wanted.append(request.identity.job_id)
+    batches = Batches(ledger)
+    assert batches.made_from(Path("/out/rec_1")) == (wanted[0],)
+    assert batches.made_from(Path("/out/rec%")) == ()
+    standing = batches.standings(wanted)[wanted[0]]
+    assert (standing.state, standing.is_due, standing.why) == ("waiting", True, None)
+    queue.claim(wanted[0], "somebody", 60.0)
+    queue.repeat(wanted[0], 1, ("OSError", "disk full"), 3600.0)
+    standing = batches.standings(wanted)[wanted[0]]
+    assert (standing.is_due, standing.why) == (False, "OSError: disk full")
 
 
 KEY = b"a key of the site, long enough"
