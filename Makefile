@@ -63,6 +63,7 @@ bench: $(VENV)/.installed-dev
 	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.service
 	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.pacs
 	$(BIN)/python -m benchmarks.drift
+	$(BIN)/python -m benchmarks.batch --studies 20
 
 failure: $(VENV)/.installed-dev
 	FAILURE_TRIALS=50 FAILURE_LEDGERS=sqlite,postgresql FAILURE_BROKERS=valkey,rabbitmq \

@@ -14,6 +14,7 @@ from typing import get_type_hints
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
+from pipeline.batchsettings import BatchSettings
 from pipeline.comparesettings import CompareSettings
 from pipeline.connections import (
     LAST_PORT,
@@ -294,6 +295,8 @@ class Configuration:
 
     compare: CompareSettings = field(default_factory=CompareSettings)
     """What a new version of a model must keep beside the one that is live."""
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    """Batch runs."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """The systems that it is connected to, by name."""

@@ -12,11 +12,13 @@ from pathlib import Path
 from time import perf_counter
 from uuid import UUID
 
+from pipeline.config import Configuration
 from pipeline.connections import Destination
 from pipeline.deliver.choose import destinations_of
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import LedgerUnavailable, PipelineError, StudyRejected
 from pipeline.infer.interrupt import Interrupt, Reason, interruptible
+from pipeline.infer.session import Compute
 from pipeline.ingest.inventory import take_inventory
 from pipeline.inservice import InService
 from pipeline.job import Workplace, carry_out_attempt, failure_of, persistently
@@ -27,7 +29,7 @@ from pipeline.ledger.queue import Claim, Queue, role_of
 from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
 from pipeline.outputs import OutputFolder
-from pipeline.owner import is_gone
+from pipeline.owner import is_gone, this_process
 from pipeline.plan import PlannedJob, plan_jobs
 from pipeline.submit import Terms, follow_ups
 from pipeline.warm import OpenAnalyses
@@ -77,6 +79,29 @@ class Bench:
         if root not in self.outputs:
             self.outputs[root] = OutputFolder.open(root)
         return self.outputs[root]
+
+
+def open_bench(configuration: Configuration, place: str) -> Bench:
+    """Return what this process works with, by a site's settings; the ledger stays open.
+
+    Raises
+    ------
+    LedgerUnavailable
+        If the ledger cannot be used.
+    """
+    service, worker = configuration.service, configuration.worker
+    compute = Compute(threads=worker.threads_each, providers=worker.providers)
+    ledger = Ledger.open(place)
+    return Bench(
+        ledger=ledger,
+        analyses=OpenAnalyses(configuration, compute, worker.memory_mib),
+        owner=this_process(),
+        limits=Limits(lease_s=service.lease_s, longest_s=service.longest_s),
+        retry_s=service.retry_s,
+        destinations=configuration.destinations,
+        drift=configuration.drift,
+        service=InService(ledger, configuration, compute),
+    )
 
 
 def work(job_id: UUID, bench: Bench) -> JobState | None:

@@ -28,6 +28,7 @@ from pipeline.options import (
 )
 from workers import (
     auditcli,
+    batchcli,
     comparecli,
     deliverycli,
     driftcli,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "auditcli",
+    "batchcli",
     "comparecli",
     "deliverycli",
     "driftcli",

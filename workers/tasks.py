@@ -15,14 +15,8 @@ from celery import Celery
 
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable
-from pipeline.infer.session import Compute
-from pipeline.inservice import InService
-from pipeline.lease import Limits
-from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.states import JobState
-from pipeline.owner import this_process
-from pipeline.warm import OpenAnalyses
-from pipeline.work import Bench, work
+from pipeline.work import Bench, open_bench, work
 from workers.app import TASK
 from workers.opentraces import open_traces
 
@@ -45,19 +39,7 @@ class Station:
     @cached_property
     def bench(self) -> Bench:
         """What it works with."""
-        service, worker = self.configuration.service, self.configuration.worker
-        compute = Compute(threads=worker.threads_each, providers=worker.providers)
-        ledger = Ledger.open(self.place)
-        return Bench(
-            ledger=ledger,
-            analyses=OpenAnalyses(self.configuration, compute, worker.memory_mib),
-            owner=this_process(),
-            limits=Limits(lease_s=service.lease_s, longest_s=service.longest_s),
-            retry_s=service.retry_s,
-            destinations=self.configuration.destinations,
-            drift=self.configuration.drift,
-            service=InService(ledger, self.configuration, compute),
-        )
+        return open_bench(self.configuration, self.place)
 
     @cached_property
     def traces(self) -> "Traces | None":

@@ -10,7 +10,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
 from pipeline.errors import LedgerUnavailable
-from pipeline.ledger import audit, exchange, statistics, versions  # noqa: F401 - add their tables
+from pipeline.ledger import (  # noqa: F401 - add their tables
+    audit,
+    batchtables,
+    exchange,
+    statistics,
+    versions,
+)
 from pipeline.ledger.database import (
     MIGRATIONS,
     head_revision,
@@ -31,7 +37,7 @@ def test_migrations_and_models_agree(place: str) -> None:
         differences = compare_metadata(context, Base.metadata)
         checks = [
             check["name"]
-            for table in ("jobs", "arrivals", "deliveries", "model_versions")
+            for table in ("jobs", "arrivals", "deliveries", "model_versions", "batch_studies")
             for check in inspect(connection).get_check_constraints(table)
         ]
     engine.dispose()
@@ -41,6 +47,7 @@ def test_migrations_and_models_agree(place: str) -> None:
         "ck_arrivals_state",
         "ck_deliveries_state",
         "ck_model_versions_role",
+        "ck_batch_studies_state",
     ]
     assert set(Base.metadata.tables) == {
         "studies",
@@ -63,6 +70,8 @@ def test_migrations_and_models_agree(place: str) -> None:
         "drift_windows",
         "model_versions",
         "audit_events",
+        "batches",
+        "batch_studies",
     }
 
 

@@ -2,7 +2,13 @@
 
 from alembic import context
 
-from pipeline.ledger import audit, exchange, statistics  # noqa: F401 - add their tables
+from pipeline.ledger import (  # noqa: F401 - add their tables
+    audit,
+    batchtables,
+    exchange,
+    statistics,
+    versions,
+)
 from pipeline.ledger.tables import Base
 
 context.configure(
