@@ -22,6 +22,7 @@ from pipeline.analyses.reconstruction import analysis as reconstruction
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
 from pipeline.analyses.reconstruction.result import ReconstructionResult
 from pipeline.analysis import Analysis, Kind, Performed
+from pipeline.bundled.kinds import bundled_kinds
 from pipeline.config import Configuration
 from pipeline.encode.context import encoding_context
 from pipeline.encode.perfusion import encode_perfusion, encoding_notes
@@ -195,6 +196,24 @@ def known_kinds() -> tuple[Kind, ...]:
     return found
 
 
+def kinds_in(configuration: Configuration) -> tuple[Kind, ...]:
+    """Return the kinds that are known, and those that bundles in the folder of models make.
+
+    Raises
+    ------
+    UnusableCall
+        If two have the same name.
+    BundleRejected
+        If a bundle in the folder of models cannot be read.
+    """
+    known = known_kinds()
+    bundled = bundled_kinds(configuration.models.path)
+    for kind in bundled:
+        if kind.name in {other.name for other in known}:
+            raise UnusableCall(f"two analyses have the same name: {kind.name}")
+    return (*known, *bundled)
+
+
 def open_analyses(
     names: Sequence[str], configuration: Configuration, compute: Compute = DEFAULT_COMPUTE
 ) -> tuple[Analysis, ...]:
@@ -203,7 +222,8 @@ def open_analyses(
     Parameters
     ----------
     names
-        Names of the analyses; all that have a bundle if empty.
+        Names of the analyses; all that have a bundle if empty. Those that ship come first, then the
+        site's own, then those of bundles that a manifest was imported with.
     configuration
         What the site sets.
     compute
@@ -216,14 +236,15 @@ def open_analyses(
     BundleRejected
         If a bundle is missing, altered, or that of another analysis.
     """
-    known = [kind.name for kind in known_kinds()]
+    kinds = kinds_in(configuration)
+    known = [kind.name for kind in kinds]
     for name in names:
         if name not in known:
             raise UnusableCall(f"no analysis {name!r}; known are {', '.join(known)}")
     search = [configuration.models.path] if configuration.models.path else []
     opened: list[Analysis] = []
     missing: list[BundleRejected] = []
-    for kind in known_kinds():
+    for kind in kinds:
         if names and kind.name not in names:
             continue
         try:
