@@ -81,12 +81,13 @@ def open_network(source: Source, resolver: Resolver, example: Sequence[int]) -> 
         if it cannot be exported.
     """
     form = next(iter(source.forms))
+    _check_channels(resolver)
     if form == "ONNX":
         graph = source.forms[form].read_bytes()
         return Exported(form=form, original=_runner(graph), graph=graph, contract=_contract(graph))
     module = _weighted(source, resolver) if form == "state dict" else _scripted(source)
     module.eval()
-    window = torch.zeros(1, _channels(resolver), *example)
+    window = torch.zeros(1, 1, *example)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -152,17 +153,17 @@ def _scripted(source: Source) -> nn.Module:
         raise BundleRejected(f"{path}: no TorchScript") from problem
 
 
-def _channels(resolver: Resolver) -> int:
-    """Return the channels of the image; more than one is refused."""
-    component = resolver.raw("network_def")
-    channels = 1
-    if isinstance(component, Mapping) and "in_channels" in component:
-        channels = resolver.value(component["in_channels"])
+def _check_channels(resolver: Resolver) -> None:
+    """Refuse a network that takes several channels, as far as the configuration states them."""
+    try:
+        component = resolver.component(resolver.raw("network_def"))
+    except BundleRejected:
+        return  # TorchScript and ONNX need none: their graph is checked.
+    channels = resolver.value(component.get("in_channels", 1))
     if channels != 1:
         raise BundleRejected(
             f"network_def: {channels} input channels; an analysis takes one series, and so one"
         )
-    return 1
 
 
 def _original(module: nn.Module) -> Original:

@@ -79,7 +79,7 @@ def bundled_kinds(folder: Path | None) -> tuple[BundledKind, ...]:
         if name is None:
             continue
         if name != place.parent.name:
-            raise BundleRejected(f"{place}: the bundle of {name}, which lies in {name}/bundle")
+            raise BundleRejected(f"{place}: the bundle of {name}, which belongs in {name}/bundle")
         found.append(BundledKind(name))
     return tuple(found)
 
