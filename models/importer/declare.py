@@ -77,7 +77,6 @@ _KNOWN: Mapping[str, Mapping[str, object]] = {
 }
 _OF_INFERER: Mapping[str, object] = {
     "sw_batch_size": ANYTHING,
-    "padding_mode": "constant",
     "sw_device": ANYTHING,
     "device": ANYTHING,
     "progress": ANYTHING,
@@ -117,10 +116,8 @@ def declare(resolver: Resolver, at: str) -> Declared:
     """
     before = _transforms(resolver, "preprocessing", at)
     after = _transforms(resolver, "postprocessing", at)
-    image_key = _key([t for t in before if _short(t) not in NOT_NEEDED], f"{at}: preprocessing")
-    prediction_key = _key(
-        [t for t in after if _short(t) not in NOT_NEEDED], f"{at}: postprocessing"
-    )
+    image_key = _key(before, resolver, f"{at}: preprocessing")
+    prediction_key = _key(after, resolver, f"{at}: postprocessing")
     steps, plain = _declared(before, image_key, PREPROCESSING, (resolver, f"{at}: preprocessing"))
     ends, plain_ends = _declared(
         after, image_key, POSTPROCESSING, (resolver, f"{at}: postprocessing")
@@ -198,6 +195,7 @@ def _arguments(
             found[key] = resolver.value(value)
         except BundleRejected as problem:
             raise BundleRejected(f"{at}: {name}.{key}: {problem}") from problem
+        _check_plain(found[key], f"{at}: {name}.{key}")
         if key in _FOR_EACH_KEY and isinstance(found[key], list) and len(found[key]) == 1:
             found[key] = found[key][0]
     return found
@@ -262,6 +260,7 @@ def _inferer(resolver: Resolver, at: str) -> tuple[dict[str, object], dict[str, 
         if key == "_target_" or _OF_INFERER.get(key) is ANYTHING:
             continue
         resolved = resolver.value(value)
+        _check_plain(resolved, f"{at}: inferer.{key}")
         if key not in _OF_INFERER:
             windows[key] = resolved
         elif not _is_possible(resolved, _OF_INFERER[key]):
@@ -288,13 +287,15 @@ def _check_home(transform: Mapping[str, object], at: str) -> None:
         raise BundleRejected(f"{at}: the transform {transform['_target_']!r} is none of MONAI's")
 
 
-def _key(transforms: Sequence[Mapping[str, object]], at: str) -> str:
+def _key(transforms: Sequence[Mapping[str, object]], resolver: Resolver, at: str) -> str:
     """Return the one key that transforms are for."""
     found = set()
     for transform in transforms:
-        keys = transform.get("keys")
+        if _short(transform) in NOT_NEEDED:
+            continue
+        keys = resolver.value(transform.get("keys"))
         found |= {str(k) for k in keys} if isinstance(keys, list) else {str(keys)}
-    if len(found) != 1 or any(k.startswith(("@", "$", "%")) for k in found):
+    if len(found) != 1:
         told = ", ".join(sorted(found)) or "none"
         raise BundleRejected(f"{at}: needed is one key for all transforms, not {told}")
     return found.pop()
@@ -315,6 +316,21 @@ def _bare(target: object, at: str) -> str:
     if "." in text and not text.startswith("monai."):
         raise BundleRejected(f"{at}: {text!r} is none of MONAI's")
     return text.rsplit(".", 1)[-1]
+
+
+def _check_plain(value: object, at: str) -> None:
+    """Refuse what MONAI's parser would not take as it stands: it executes, follows and builds.
+
+    A text that an expression gives may itself begin with a ``$``.
+    """
+    if isinstance(value, list):
+        for item in value:
+            _check_plain(item, at)
+    elif isinstance(value, str):
+        if any(mark in value for mark in "$@%"):
+            raise BundleRejected(f"{at}: {value!r} is no plain text")
+    elif not (value is None or isinstance(value, bool | int | float)):
+        raise BundleRejected(f"{at}: {type(value).__name__} is no number and no text")
 
 
 def _is_possible(value: object, asked: object) -> bool:

@@ -5,6 +5,7 @@ executed.
 """
 
 import importlib
+import inspect
 import io
 import math
 import pickle
@@ -138,6 +139,8 @@ def _built(source: Source, resolver: Resolver) -> nn.Module:
         kind = None
     if not isinstance(kind, type) or not issubclass(kind, nn.Module):
         raise BundleRejected(f"{source.folder}: the network {target!r} is none of MONAI's networks")
+    if "pretrained" in inspect.signature(kind).parameters:
+        arguments["pretrained"] = False  # its weights come from the bundle, never from a server
     try:
         return kind(**arguments)
     except (TypeError, ValueError) as problem:

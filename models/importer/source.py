@@ -42,7 +42,7 @@ LARGEST_CONFIG = 4 * 1024**2
 """Largest configuration that is read [byte]."""
 
 SUSPICIOUS = frozenset(
-    {"eval", "exec", "compile", "subprocess", "system", "popen", "getattr", "setattr"}
+    {"eval", "exec", "compile", "subprocess", "system", "popen"}
     | {"globals", "locals", "vars", "open", "importlib", "ctypes", "pickle", "input"}
 )
 """Names that no expression of a configuration has a use for."""

@@ -79,7 +79,7 @@ CONFIG: dict[str, Any] = {
         "_target_": "Compose",
         "transforms": [
             {"_target_": "LoadImaged", "keys": "image"},
-            {"_target_": "EnsureChannelFirstd", "keys": "image"},
+            {"_target_": "EnsureChannelFirstd", "keys": "@image_key"},
             {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
             {"_target_": "Spacingd", "keys": ["image"], "pixdim": "@spacing", "mode": ["bilinear"]},
             {
@@ -99,8 +99,10 @@ CONFIG: dict[str, Any] = {
         "roi_size": "@window",
         "sw_batch_size": 4,
         "overlap": 0.5,
+        "padding_mode": "replicate",
         "mode": "gaussian",
     },
+    "initialize": ["$setattr(torch.backends.cudnn, 'benchmark', True)"],
     "postprocessing": {
         "_target_": "Compose",
         "transforms": [

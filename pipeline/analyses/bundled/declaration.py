@@ -44,8 +44,12 @@ class Windows:
     sigma_scale: float
     """Standard deviation of the Gaussian as a part of the window."""
 
+    padding_mode: str
+    """What lies around a volume that is smaller than a window: ``constant``, or ``replicate`` for
+    its border's values."""
+
     cval: float
-    """Value around a volume that is smaller than a window."""
+    """Constant value around a volume that is smaller than a window."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -309,6 +313,7 @@ _WINDOWS: Arguments = {
     "overlap": (_three(_share), 0.25),
     "mode": (_exactly("constant", "gaussian"), "constant"),
     "sigma_scale": (_number, 0.125),
+    "padding_mode": (_exactly("constant", "replicate"), "constant"),
     "cval": (_number, 0.0),
 }
 

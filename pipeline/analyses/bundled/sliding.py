@@ -42,7 +42,11 @@ def slide(
     shape = array.shape[1:]
     size = [wanted if wanted > 0 else n for wanted, n in zip(windows.roi_size, shape, strict=True)]
     widths = widths_to(shape, size, at_end=False)
-    padded = np.pad(array, [(0, 0), *widths], constant_values=windows.cval)
+    around = [(0, 0), *widths]
+    if windows.padding_mode == "replicate":
+        padded = np.pad(array, around, mode="edge")
+    else:
+        padded = np.pad(array, around, constant_values=windows.cval)
     weight = weights(size, windows.sigma_scale if windows.mode == "gaussian" else None)
     places = list(_places(padded.shape[1:], size, windows.overlap))
     total: Array | None = None

@@ -144,12 +144,14 @@ def test_values_are_scaled_as_monai_scales_them(clip: bool) -> None:
     st.lists(st.integers(2, 9), min_size=3, max_size=3),
     st.sampled_from([0.0, 0.25, 0.5, 0.8]),
     st.sampled_from(["constant", "gaussian"]),
+    st.sampled_from(["constant", "replicate"]),
 )
-@example([10, 10, 10], [10, 4, 5], 0.5, "gaussian")
+@example([10, 10, 10], [10, 4, 5], 0.5, "gaussian", "constant")
 def test_windows_are_joined_as_monai_joins_them(
-    shape: list[int], roi: list[int], overlap: float, mode: str
+    shape: list[int], roi: list[int], overlap: float, mode: str, around: str
 ) -> None:
     rng = np.random.default_rng(sum(shape))
+    fill = -1.0 if around == "constant" else 0.0  # torch takes no value for the other one
     array = rng.normal(size=(1, *shape)).astype(np.float32)
     ramp = rng.normal(size=(2, *roi)).astype(np.float32)
 
@@ -164,14 +166,16 @@ def test_windows_are_joined_as_monai_joins_them(
         predictor=lambda window: window * torch.from_numpy(ramp),
         overlap=overlap,
         mode=mode,
-        cval=-1.0,
+        padding_mode=around,
+        cval=fill,
     )
     windows = Windows(
         roi_size=(roi[0], roi[1], roi[2]),
         overlap=(overlap,) * 3,
         mode=mode,
         sigma_scale=0.125,
-        cval=-1.0,
+        padding_mode=around,
+        cval=fill,
     )
     shares: list[float] = []
     ours = slide(array, network, windows, shares.append)

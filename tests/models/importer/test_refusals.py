@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from models.importer.__main__ import import_bundle, main
 from models.importer.resolve import Resolver
 from models.importer.source import read_source
-from pipeline.errors import BundleRejected, PipelineError
+from pipeline.errors import BundleRejected, PipelineError, UnusableCall
 from pipeline.imaging.nifti import write_volume
 from tests.support.zoo import MANIFEST, UNET, config, network, sample_volume, write_zoo_bundle
+from workers import importcli
 
 # Torch and MONAI warn of what they themselves use; nothing of it is ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -72,6 +74,27 @@ def _library_target(folder: Path, document: dict[str, Any], mark: Path) -> None:
     document["network_def"] = {"_target_": "torch.load", "f": str(folder / "models" / "model.pt")}
 
 
+def _nested(folder: Path, document: dict[str, Any], mark: Path) -> None:
+    loading = {"_target_": "numpy.load", "file": str(mark), "mmap_mode": "w+"}
+    document["preprocessing"]["transforms"][3]["align_corners"] = loading
+
+
+def _text_that_is_code(folder: Path, document: dict[str, Any], mark: Path) -> None:
+    code = f"$torch.save(1, {str(mark)!r})"
+    document["preprocessing"]["transforms"][3]["align_corners"] = f"${code!r}"
+
+
+def _text_of_the_inferer(folder: Path, document: dict[str, Any], mark: Path) -> None:
+    code = f"$torch.save(1, {str(mark)!r})"
+    document["inferer"]["with_coord"] = f"${code!r}"
+
+
+def _key_that_is_code(folder: Path, document: dict[str, Any], mark: Path) -> None:
+    code = f"$torch.save(1, {str(mark)!r})"
+    for transform in document["preprocessing"]["transforms"]:
+        transform["keys"] = f"${code!r}"
+
+
 def _pickle(folder: Path, document: dict[str, Any], mark: Path) -> None:
     state = dict(network(UNET).state_dict())
     torch.save({**state, "extra": _Payload(mark)}, folder / "models" / "model.pt")
@@ -95,6 +118,10 @@ MALICIOUS: dict[str, tuple[Change, str]] = {
     "a module of its own": (_imported, r"custom Python \(imports::2"),
     "a foreign component": (_target, "_target_ 'subprocess.run'"),
     "a function of a library": (_library_target, "'torch.load' is none of MONAI's networks"),
+    "a component within an argument": (_nested, "align_corners: dict is no number and no text"),
+    "a text that is code": (_text_that_is_code, "Spacing.align_corners: .* is no plain text"),
+    "a text for the inferer": (_text_of_the_inferer, "inferer.with_coord: .* is no plain text"),
+    "a key that is code": (_key_that_is_code, "LoadImage.keys: .* is no plain text"),
     "an object among the weights": (_pickle, "holds more than weights"),
     "a pickle for weights": (_bare_pickle, "holds more than weights"),
     "YAML that makes objects": (_yaml, "not YAML that holds data alone"),
@@ -216,7 +243,7 @@ UNSUPPORTED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     ),
     "an argument of the inferer": (
         lambda document: document["inferer"].update(padding_mode="reflect"),
-        "the argument 'padding_mode' of the inferer is 'reflect'",
+        "the argument 'padding_mode' of SlidingWindowInferer is 'reflect'",
     ),
     "another network": (
         lambda document: document["network_def"].update(channels=[4, 8, 8]),
@@ -255,6 +282,22 @@ def test_a_link_in_a_bundle_is_refused(place: Path) -> None:
     (folder / "docs" / "more.md").symlink_to(place / "manifest.toml")
     with pytest.raises(BundleRejected, match="a link; a bundle holds its own files"):
         brought(folder, place)
+
+
+def test_a_configuration_in_yaml_is_read_as_one_in_json(place: Path) -> None:
+    one = write_zoo_bundle(place / "one", config())
+    other = write_zoo_bundle(place / "other", config())
+    (other / "configs" / "inference.json").unlink()
+    (other / "configs" / "inference.yaml").write_text(yaml.safe_dump(config()))
+    assert read_source(one).config == read_source(other).config
+
+
+def test_without_the_extra_the_command_says_what_to_install(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importcli, "TRAIN", ("torch", "no_such_package"))
+    with pytest.raises(UnusableCall, match=r"needs no_such_package: pip install 'vesalius.train.'"):
+        importcli.imported(place, place, place, place, [])
 
 
 @pytest.mark.parametrize(
