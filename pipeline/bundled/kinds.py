@@ -9,6 +9,8 @@ from time import perf_counter
 from typing import cast
 from uuid import UUID
 
+import numpy as np
+
 from pipeline.analyses.bundled.analysis import analyse
 from pipeline.analyses.bundled.declaration import read_declaration
 from pipeline.analyses.bundled.sliding import Network
@@ -197,7 +199,7 @@ class BundledAnalysis:
 def _unnamed(labels: Volume, manifest: SiteManifest) -> list[str]:
     """Return a note on labels that the manifest does not name: they are not written."""
     named = {label.value for label in manifest.labels}
-    others = sorted({int(v) for v in set(labels.array.ravel().tolist())} - named - {0})
+    others = sorted({int(v) for v in np.unique(labels.array)} - named - {0})
     told = ", ".join(str(v) for v in others)
     return [f"labels that the manifest does not name are left out: {told}"] if others else []
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.bundled import discrete, intensity, spatial
 from pipeline.analyses.bundled.declaration import Declaration, Step
-from pipeline.analyses.bundled.grid import Image, from_volume, to_array
+from pipeline.analyses.bundled.grid import Image, from_volume, grid_of, to_array
 from pipeline.analyses.bundled.sliding import Network, slide
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import AnalysisFailed, ModelContractBroken
@@ -122,12 +122,12 @@ def _after(image: Image, step: Step, undo: list[spatial.Undo]) -> Image:
 
 def _labels(image: Image, volume: Volume) -> Volume:
     """Return labels on the volume's grid, once it is proven to be theirs."""
-    expected = from_volume(volume)
+    expected = grid_of(volume)
     away = np.abs(image.affine - expected.affine).max()
-    if image.grid.shape != expected.grid.shape or away > 1e-3:
+    if image.grid.shape != expected.shape or away > 1e-3:
         raise ModelContractBroken(
             f"labels on a grid of {image.grid.shape}, {away:.3g} mm off, and not on that of their "
-            f"source, {expected.grid.shape}"
+            f"source, {expected.shape}"
         )
     array = np.rint(to_array(image))
     if array.min() < 0 or array.max() > LARGEST_LABEL:

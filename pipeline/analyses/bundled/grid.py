@@ -46,12 +46,18 @@ class Image:
         return Grid(shape=(n_i, n_j, n_k), affine=self.affine)
 
 
+def grid_of(volume: Volume) -> Grid:
+    """Return the grid of a volume with the axes ``(column, row, slice)``, as NIfTI has them."""
+    n_slices, n_rows, n_columns = volume.array.shape
+    return Grid(
+        shape=(n_columns, n_rows, n_slices), affine=LPS_FROM_RAS @ volume.affine[:, [*_AXES, 3]]
+    )
+
+
 def from_volume(volume: Volume) -> Image:
     """Return a volume with the axes ``(column, row, slice)``, as a NIfTI file of it has them."""
-    array = volume.array.transpose(_AXES)[None].astype(np.float32)
-    return Image(
-        array=np.ascontiguousarray(array), affine=LPS_FROM_RAS @ volume.affine[:, [*_AXES, 3]]
-    )
+    array = np.ascontiguousarray(volume.array.transpose(_AXES)[None], dtype=np.float32)
+    return Image(array=array, affine=grid_of(volume).affine)
 
 
 def to_array(image: Image) -> NDArray[np.float32]:

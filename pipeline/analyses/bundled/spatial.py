@@ -110,13 +110,18 @@ def resample(image: Image, target: Grid, how: Resampling) -> Image:
     same = source.shape == target.shape
     if same and np.allclose(across, np.eye(4), atol=_UNCHANGED):
         return Image(array=image.array, affine=target.affine)
-    array = image.array.astype(np.float64)
-    for axis in range(3):
-        at = _positions(
-            (across[axis, axis], across[axis, 3]), source.shape[axis], target.shape[axis]
-        )
-        array = _along(array, axis + 1, at, how)
-    return Image(array=array.astype(np.float32), affine=target.affine)
+    positions = [
+        _positions((across[axis, axis], across[axis, 3]), source.shape[axis], target.shape[axis])
+        for axis in range(3)
+    ]
+    array = np.empty((len(image.array), *target.shape), dtype=np.float32)
+    # In double precision, as MONAI does it, and one channel at a time for the sake of memory.
+    for number, channel in enumerate(image.array):
+        values = channel.astype(np.float64)
+        for axis, at in enumerate(positions):
+            values = _along(values, axis, at, how)
+        array[number] = values
+    return Image(array=array, affine=target.affine)
 
 
 def pad(image: Image, widths: Widths, value: float) -> Moved:
