@@ -21,14 +21,15 @@ LONGEST_S = 3600.0
 """Time after which an import is ended [s]."""
 
 
+FolderArgument = Annotated[
+    Path,
+    typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="MONAI bundle, unpacked."),
+]
+
+
 @models.command("import")
 def import_command(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FOLDER", exists=True, file_okay=False, help="MONAI bundle, unpacked."
-        ),
-    ],
+    folder: FolderArgument,
     *,
     manifest: Annotated[
         Path,

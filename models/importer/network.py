@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.importer.resolve import Resolver
+from models.importer.script import check_script
 from models.importer.source import Source
 from pipeline.errors import BundleRejected
 from pipeline.infer.onnxfile import check_onnx
@@ -150,6 +151,7 @@ def _built(source: Source, resolver: Resolver) -> nn.Module:
 def _scripted(source: Source) -> nn.Module:
     """Return a TorchScript module."""
     path = source.forms["TorchScript"]
+    check_script(path)
     try:
         return torch.jit.load(path, map_location="cpu")
     except (RuntimeError, ValueError) as problem:

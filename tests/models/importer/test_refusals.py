@@ -111,6 +111,48 @@ def _yaml(folder: Path, document: dict[str, Any], mark: Path) -> None:
     )
 
 
+class _Writes(torch.nn.Module):
+    """Writes a file when it is run."""
+
+    def __init__(self, mark: str) -> None:
+        super().__init__()
+        self.mark = mark
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        torch.save(x, self.mark)
+        return x
+
+
+class _Restores(torch.nn.Module):
+    """Does something when it is loaded."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[int, bool]:
+        return (3, self.training)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[int, bool]) -> None:
+        self.training = state[1]
+
+
+def _script_that_writes(folder: Path, document: dict[str, Any], mark: Path) -> None:
+    (folder / "models" / "model.pt").unlink()
+    torch.jit.script(_Writes(str(mark))).save(folder / "models" / "model.ts")
+
+
+def _script_that_restores(folder: Path, document: dict[str, Any], mark: Path) -> None:
+    (folder / "models" / "model.pt").unlink()
+    torch.jit.script(_Restores()).save(folder / "models" / "model.ts")
+
+
+def _no_script(folder: Path, document: dict[str, Any], mark: Path) -> None:
+    (folder / "models" / "model.pt").unlink()
+    (folder / "models" / "model.ts").write_bytes(b"def forward(): save()")
+
+
 MALICIOUS: dict[str, tuple[Change, str]] = {
     "a folder of scripts": (_script, r"custom Python \(scripts/__init__.py\).*allows the digest"),
     "an expression that imports": (_expression, r"custom Python \(network_def::channels"),
@@ -124,6 +166,9 @@ MALICIOUS: dict[str, tuple[Change, str]] = {
     "a key that is code": (_key_that_is_code, "LoadImage.keys: .* is no plain text"),
     "an object among the weights": (_pickle, "holds more than weights"),
     "a pickle for weights": (_bare_pickle, "holds more than weights"),
+    "a script that writes": (_script_that_writes, "its code names save, which no network needs"),
+    "a script that restores": (_script_that_restores, "its code names __"),
+    "no script": (_no_script, r"model\.ts: no TorchScript"),
     "YAML that makes objects": (_yaml, "not YAML that holds data alone"),
 }
 
