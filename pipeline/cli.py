@@ -98,8 +98,6 @@ def run_command(
 
     Exit status: 0 all done, 1 some input failed, 2 unusable call.
     """
-    from dataclasses import replace
-
     from pipeline.console import Reporter, summary
     from pipeline.ingest.reference import read_reference
     from pipeline.inservice import InService
@@ -110,20 +108,23 @@ def run_command(
 
     with complaints():
         settings = site_configuration(config, ledger_url=ledger_url, models=models)
-        analyses = open_analyses(analysis or [], settings)
-        request = RunRequest(
-            inputs=tuple(inputs),
-            output=output,
-            analyses=analyses,
-            again=again,
-            reference=read_reference(reference, state or []),
-            drift=settings.drift,
-        )
+        given = read_reference(reference, state or [])
         reporter = Reporter()
-        with Ledger.open(ledger_place(settings)) as opened, reporter.shown():
+        with Ledger.open(ledger_place(settings)) as opened:
             # A bundle that the call names is meant, whatever the registry says.
             service = None if names_bundles(context) else InService(opened, settings)
-            manifest = run(replace(request, service=service), opened, reporter)
+            names = analysis or []
+            request = RunRequest(
+                inputs=tuple(inputs),
+                output=output,
+                analyses=service.analyses(names) if service else open_analyses(names, settings),
+                again=again,
+                reference=given,
+                drift=settings.drift,
+                service=service,
+            )
+            with reporter.shown():
+                manifest = run(request, opened, reporter)
     where = str(output / MANIFEST)
     typer.echo(serialised(manifest.to_json()).rstrip() if as_json else summary(manifest, where))
     if manifest.failed:

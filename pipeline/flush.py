@@ -17,3 +17,15 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_tree(folder: Path) -> None:
+    """Flush all files and folders under a folder, and itself, to disk.
+
+    Raises
+    ------
+    OSError
+        If one cannot be.
+    """
+    for path in (*folder.rglob("*"), folder):
+        flush(path)

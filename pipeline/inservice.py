@@ -5,11 +5,12 @@ opened is kept: its digest names it.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from pipeline.analysis import Analysis
+from pipeline.bundled.kinds import bundled_kinds, registered_kinds
 from pipeline.config import Configuration, ModelSettings
 from pipeline.errors import BundleRejected
 from pipeline.identity import digest_settings
@@ -56,6 +57,42 @@ class InService:
         self._configuration = configuration
         self._compute = compute
         self._open: dict[str, Analysis] = {}
+
+    def analyses(self, names: Sequence[str] = ()) -> tuple[Analysis, ...]:
+        """Return the analyses to choose from.
+
+        They are those of installed bundles, and those that are in the registry alone, if a version
+        of theirs is live.
+
+        Parameters
+        ----------
+        names
+            Names of the analyses that are asked for; all if empty.
+
+        Raises
+        ------
+        UnusableCall
+            If there is no analysis of a name.
+        BundleRejected
+            If a bundle is missing or altered.
+        LedgerUnavailable
+            If the ledger cannot be read.
+        """
+        models = self._configuration.models
+        installed = {kind.name for kind in bundled_kinds(models.path)}
+        only_here = {kind.name for kind in registered_kinds(models.registry)} - installed
+        live = [
+            version
+            for version in Versions(self._ledger).listed()
+            if version.role is Role.LIVE
+            and version.analysis in only_here
+            and (not names or version.analysis in names)
+        ]
+        others = [name for name in names if name not in {version.analysis for version in live}]
+        found: tuple[Analysis, ...] = ()
+        if others or not names:
+            found = open_analyses(others, self._configuration, self._compute)
+        return (*found, *(self.opened(version) for version in live))
 
     def now(self) -> "Duty":
         """Return what the versions do now.

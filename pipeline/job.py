@@ -19,11 +19,12 @@ from pipeline.analysis import Performed
 from pipeline.drift.describe import describe
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import LedgerUnavailable, PipelineError
+from pipeline.flush import flush_tree
 from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger, Transaction
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import Described, record_within
 from pipeline.manifest import Failure, JobEntry, ModelReference, finite_object
-from pipeline.outputs import OutputFolder, copy_artifacts, flush_tree, what_is_wrong
+from pipeline.outputs import OutputFolder, copy_artifacts, what_is_wrong
 from pipeline.plan import PlannedJob
 from pipeline.study import Artifact
 

@@ -79,14 +79,14 @@ def site_rules(path: Path | None, settings: Configuration) -> "Rules | None":
     UnusableCall
         If the file cannot be read, or holds what is not possible, such as an unknown analysis.
     """
-    from pipeline.perform import known_kinds
+    from pipeline.perform import kinds_in
     from pipeline.routing.rules import read_rules
 
     path = path or settings.routing.rules
     if path is None:
         return None
     rules = read_rules(path)
-    rules.check_analyses(kind.name for kind in known_kinds())
+    rules.check_analyses(kind.name for kind in kinds_in(settings))
     return rules
 
 

@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 from typing import Self
 
 from pipeline.errors import UnusableCall
-from pipeline.flush import flush
+from pipeline.flush import flush, flush_tree
 from pipeline.identity import digest_file
 from pipeline.locks import locked, locked_if_free
 from pipeline.study import Artifact
@@ -182,9 +182,3 @@ def _replace(files: Path, target: Path) -> None:
             place.mkdir(parents=True, exist_ok=True)
         else:
             path.replace(place)
-
-
-def flush_tree(folder: Path) -> None:
-    """Flush all files and folders under a folder, and itself, to disk."""
-    for path in (*folder.rglob("*"), folder):
-        flush(path)

@@ -22,6 +22,7 @@ from pipeline.analyses.reconstruction import analysis as reconstruction
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
 from pipeline.analyses.reconstruction.result import ReconstructionResult
 from pipeline.analysis import Analysis, Kind, Performed
+from pipeline.bundled.kinds import bundled_kinds, registered_kinds
 from pipeline.config import Configuration
 from pipeline.encode.context import encoding_context
 from pipeline.encode.perfusion import encode_perfusion, encoding_notes
@@ -203,11 +204,33 @@ def kind_of(bundle: Bundle) -> Kind:
     BundleRejected
         If it is for none that is known.
     """
-    for kind in known_kinds():
+    for kind in (*known_kinds(), *bundled_kinds(bundle.folder)):
         if kind.bundle_key in bundle.settings:
             return kind
     known = ", ".join(kind.name for kind in known_kinds())
     raise BundleRejected(f"{bundle.folder}: a bundle for none of {known}")
+
+
+def kinds_in(configuration: Configuration) -> tuple[Kind, ...]:
+    """Return the kinds that are known, and those that bundles of the site make.
+
+    These lie in the folder of models or in the registry; whether a version in the registry may do
+    anything, its role says.
+
+    Raises
+    ------
+    UnusableCall
+        If two have the same name.
+    BundleRejected
+        If one of these bundles cannot be read.
+    """
+    known = known_kinds()
+    bundled = {kind.name: kind for kind in bundled_kinds(configuration.models.path)}
+    for kind in registered_kinds(configuration.models.registry):
+        bundled.setdefault(kind.name, kind)
+    for name in {kind.name for kind in known} & set(bundled):
+        raise UnusableCall(f"two analyses have the same name: {name}")
+    return (*known, *bundled.values())
 
 
 def open_analyses(
@@ -218,7 +241,8 @@ def open_analyses(
     Parameters
     ----------
     names
-        Names of the analyses; all that have a bundle if empty.
+        Names of the analyses; all that have a bundle if empty. Those that ship come first, then the
+        site's own, then those of bundles that a manifest was imported with.
     configuration
         What the site sets.
     compute
@@ -231,14 +255,15 @@ def open_analyses(
     BundleRejected
         If a bundle is missing, altered, or that of another analysis.
     """
-    known = [kind.name for kind in known_kinds()]
+    kinds = kinds_in(configuration)
+    known = [kind.name for kind in kinds]
     for name in names:
         if name not in known:
             raise UnusableCall(f"no analysis {name!r}; known are {', '.join(known)}")
     search = [configuration.models.path] if configuration.models.path else []
     opened: list[Analysis] = []
     missing: list[BundleRejected] = []
-    for kind in known_kinds():
+    for kind in kinds:
         if names and kind.name not in names:
             continue
         try:

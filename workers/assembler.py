@@ -9,7 +9,6 @@ from pipeline.errors import BundleRejected, LedgerUnavailable
 from pipeline.inservice import InService
 from pipeline.ledger.ledger import Ledger
 from pipeline.options import site_rules
-from pipeline.perform import open_analyses
 from pipeline.submit import Terms
 from workers.ending import told_to_end
 
@@ -43,16 +42,17 @@ def run_assembler(configuration: Configuration, place: str, inbox: Path, output:
     """
     ending = told_to_end()
     with Ledger.open(place) as ledger:
+        service = InService(ledger, configuration)
         assembler = Assembler(
             configuration=configuration,
             inbox=inbox,
             ledger=ledger,
-            analyses=open_analyses([], configuration),
+            analyses=service.analyses(),
             terms=Terms(
                 output=output,
                 rules=site_rules(None, configuration),
                 attempts=configuration.service.attempts,
-                service=InService(ledger, configuration),
+                service=service,
             ),
         )
         while not ending.is_set():

@@ -34,6 +34,7 @@ from workers import (
     driftcli,
     fetchcli,
     gatecli,
+    importcli,
     jobscli,
     modelscli,
     receivecli,
@@ -55,6 +56,7 @@ __all__ = [
     "driftcli",
     "fetchcli",
     "gatecli",
+    "importcli",
     "jobscli",
     "main",
     "modelscli",
@@ -123,11 +125,12 @@ def submit_command(
             attempts=settings.service.attempts,
             again=again,
         )
-        analyses = open_analyses(analysis or [], settings)
+        names = analysis or []
         with Ledger.open(ledger_place(settings)) as ledger:
-            traces = open_traces(settings.monitoring.traces)
             # A bundle that the call names is meant, whatever the registry says.
             service = None if names_bundles(context) else InService(ledger, settings)
+            analyses = service.analyses(names) if service else open_analyses(names, settings)
+            traces = open_traces(settings.monitoring.traces)
             found = submit(inputs, analyses, replace(terms, service=service), ledger)
         if traces:
             for job in found.jobs:

@@ -82,7 +82,7 @@ def show_command(
         settings = site_configuration(config, ledger_url=ledger_url)
         with Ledger.open(ledger_place(settings)) as ledger:
             found = Versions(ledger).named(version)
-            bundle = _registry(settings).load(found.digest)
+            bundle = registry_of(settings).load(found.digest)
             events = [
                 event
                 for event in audit.entries(ledger, audit.Sought(subject=f"model {found.label}"))
@@ -133,30 +133,11 @@ def verify_command(
             known = Versions(ledger)
             chosen = [known.named(name) for name in versions or ()] or known.listed()
         for version in chosen:
-            wrong = _wrong(_registry(settings), version.digest)
+            wrong = _wrong(registry_of(settings), version.digest)
             broken += wrong is not None
             typer.echo(printable(f"{version.label}  {version.digest[:12]}  {wrong or 'whole'}"))
     if broken:
         raise typer.Exit(SOME_INPUT_FAILED)
-
-
-@models.command("import")
-def import_command(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a bundle.")],
-    *,
-    config: ConfigOption = None,
-    ledger_url: LedgerOption = None,
-) -> None:
-    """Copy a bundle into the registry; it does nothing until it is enabled and given a role."""
-    from pipeline.admit import admit
-    from pipeline.ledger.ledger import Ledger
-    from pipeline.owner import this_person
-
-    with complaints():
-        settings = site_configuration(config, ledger_url=ledger_url)
-        with Ledger.open(ledger_place(settings)) as ledger:
-            version = admit(folder, _registry(settings), ledger, this_person())
-    _tell(version)
 
 
 @models.command("enable")
@@ -272,7 +253,7 @@ def rollback_command(
     if back is None:
         typer.echo(f"{analysis}: the installed bundle does the studies")
     else:
-        _tell(back)
+        tell(back)
 
 
 def _proven(
@@ -303,12 +284,12 @@ def _change(
         with Ledger.open(ledger_place(settings)) as ledger:
             found = Versions(ledger).named(name)
             if needs_files:
-                _registry(settings).load(found.digest)
+                registry_of(settings).load(found.digest)
             version = change(ledger, found, this_person())
-    _tell(version)
+    tell(version)
 
 
-def _registry(settings: "Configuration") -> "Registry":
+def registry_of(settings: "Configuration") -> "Registry":
     """Return the registry of a site."""
     from pipeline.registry.store import Registry
 
@@ -326,7 +307,7 @@ def _wrong(registry: "Registry", digest: str) -> str | None:
     return None
 
 
-def _tell(version: "Version") -> None:
+def tell(version: "Version") -> None:
     """Tell where a version stands."""
     from pipeline.console import printable
 

@@ -24,7 +24,6 @@ from pipeline.gateways.worklist import InputReference, Worklist
 from pipeline.inservice import InService
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.workitems import Workitems
-from pipeline.perform import open_analyses
 from pipeline.receive.inbox import Inbox, NoSpace
 from pipeline.steps import WorklistSettings
 from pipeline.worklist.inputs import Fetch, InboxInputs
@@ -137,12 +136,9 @@ def make_performer(
         If a model bundle is missing or altered.
     """
     settings = configuration.worklists[name]
-    opened = {
-        analysis.name: analysis
-        for analysis in open_analyses(
-            sorted({analysis for _, analysis in settings.performs}), configuration
-        )
-    }
+    service = InService(ledger, configuration)
+    performed = sorted({analysis for _, analysis in settings.performs})
+    opened = {analysis.name: analysis for analysis in service.analyses(performed)}
 
     def analyses(names: Sequence[str]) -> Sequence[Analysis]:
         return [opened[each] for each in names]
@@ -159,7 +155,7 @@ def make_performer(
         places=retrieve_places(settings, configuration),
         ae_title=configuration.receive.ae_title,
         attempts=configuration.service.attempts,
-        service=InService(ledger, configuration),
+        service=service,
     )
     return Performer(name, settings, _worklist(settings, configuration), site)
 

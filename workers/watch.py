@@ -11,7 +11,6 @@ from pipeline.errors import BundleRejected, LedgerUnavailable, UnusableCall
 from pipeline.inservice import InService
 from pipeline.ledger.ledger import Ledger
 from pipeline.options import site_rules
-from pipeline.perform import open_analyses
 from pipeline.submit import Terms, submit
 from workers.ending import told_to_end
 
@@ -46,14 +45,15 @@ def run_watch(folder: DropFolder, output: Path, configuration: Configuration, pl
     if not folder.root.is_dir():
         raise UnusableCall(f"{folder.root}: no such folder")
     ending = told_to_end()
-    analyses = open_analyses([], configuration)
     with Ledger.open(place) as ledger:
+        service = InService(ledger, configuration)
+        analyses = service.analyses()
         terms = Terms(
             output=output,
             rules=site_rules(None, configuration),
             attempts=configuration.service.attempts,
             why="found in the folder that is watched",
-            service=InService(ledger, configuration),
+            service=service,
         )
         while not ending.is_set():
             try:

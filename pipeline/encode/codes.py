@@ -23,6 +23,11 @@ LEFT_VENTRICLE = codes.SCT.LeftVentricle
 PERFUSION_ANALYSIS = codes.DCM.PerfusionImageAnalysis
 SEGMENTATION = codes.DCM.SegmentationImageDerivation
 NO_UNITS = codes.UCUM.NoUnits
+IMAGING_BY_MODALITY = {
+    "CT": codes.cid100.CTUnspecifiedBodyRegion,
+    "MR": codes.cid100.MRIUnspecifiedBodyRegion,
+}
+"""Procedure that a report is of where no more is known of it, by Modality (0008,0060)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,11 +103,13 @@ MEASUREMENTS = {
     "relative_upslope": _concept(
         "relative-upslope", PRIVATE_SCHEME, "Upslope relative to LV blood pool"
     ),
+    "volume_ml": _concept("118565006", "SCT", "Volume"),
     "u_pp": _concept("u-pp", PRIVATE_SCHEME, "Uncertainty per myocardial pixel"),
 }
 """Concept of each measurement, by its key in the manifest."""
 
 UNITS = {
+    "ml": _concept("ml", "UCUM", "milliliter"),
     "mm2": _concept("mm2", "UCUM", "square millimeter"),
     "1": _concept("1", "UCUM", "no units"),
     "{intensity}/s": _concept("{intensity}/s", "UCUM", "intensity per second"),

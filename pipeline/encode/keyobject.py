@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.provenance import identification, observer, settle
+from pipeline.encode.sources import SINGLE_FRAME
 from pipeline.study import SourceFrame
 
 ROLE = "key_objects"
@@ -78,7 +79,7 @@ def source_objects(frames: Iterable[SourceFrame]) -> list[KeyObject]:
             sop_instance_uid=uid,
             series_instance_uid=members[0].series_instance_uid,
             frame_numbers=()
-            if members[0].sop_class_uid == MRImageStorage
+            if members[0].sop_class_uid in SINGLE_FRAME
             else tuple(frame.frame_number for frame in members),
         )
         for uid, members in by_instance.items()

@@ -24,7 +24,7 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.analyses.perfusion.result import PerfusionResult, SliceResult
 from pipeline.encode.codes import (
@@ -40,7 +40,7 @@ from pipeline.encode.codes import (
 )
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.provenance import identification, observer, settle
-from pipeline.encode.sources import slice_of
+from pipeline.encode.sources import SINGLE_FRAME, slice_of
 from pipeline.study import InputSeries, SourceFrame
 from pipeline.study import Measurement as Measured
 
@@ -84,7 +84,7 @@ def report_object(
         title=codes.DCM.ImagingMeasurementReport,
     )
     instance = Comprehensive3DSR(
-        evidence=[regions, *_evidence(list(shown.values()), header)],
+        evidence=[regions, *evidence(list(shown.values()), header)],
         content=report[0],
         is_complete=True,
         is_final=False,
@@ -154,7 +154,7 @@ def _region(
     """Return a reference to a structure's frame of the segmentation and to what it was seen on."""
     segmentation, source = region
     number = STRUCTURES.index(structure) + 1
-    has_frames = source.sop_class_uid != MRImageStorage
+    has_frames = source.sop_class_uid not in SINGLE_FRAME
     reference = ReferencedSegmentationFrame(
         sop_class_uid=segmentation.SOPClassUID,
         sop_instance_uid=segmentation.SOPInstanceUID,
@@ -185,7 +185,7 @@ def _frame_number(
     raise ValueError(f"segment {segment} has no frame on slice {index}")
 
 
-def _evidence(frames: Sequence[SourceFrame], header: Dataset) -> list[Dataset]:
+def evidence(frames: Sequence[SourceFrame], header: Dataset) -> list[Dataset]:
     """Return the instances that the report refers to, without their pixels."""
     instances = {}
     for frame in frames:

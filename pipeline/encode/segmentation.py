@@ -7,6 +7,7 @@ References
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
@@ -21,6 +22,28 @@ from pipeline.imaging.volume import Volume
 from pipeline.study import InputSeries
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SegmentationContent:
+    """What a segmentation shows."""
+
+    label: str
+    """Content Label (0070,0080): upper-case letters, digits and underscores."""
+
+    description: str
+    """Content Description (0070,0081)."""
+
+    structures: tuple[Structure, ...]
+    """Structures in the order of the segmentation's values: 1, 2 and so on."""
+
+
+PERFUSION = SegmentationContent(
+    label="PERFUSION_SEG",
+    description="Left ventricle in first-pass perfusion",
+    structures=STRUCTURES,
+)
+"""The segmentation of a perfusion series."""
+
+
 def segmentation_role(segmentation_type: str) -> str:
     """Return the role of the object of a Segmentation Type: ``segmentation_binary``."""
     return f"segmentation_{segmentation_type.lower()}"
@@ -31,6 +54,7 @@ def segmentation_object(
     segmentation_type: str,
     source: tuple[InputSeries, Sequence[Dataset]],
     context: EncodingContext,
+    content: SegmentationContent = PERFUSION,
 ) -> Segmentation:
     """Return a segmentation as a DICOM object [A51]_.
 
@@ -39,13 +63,15 @@ def segmentation_object(
     Parameters
     ----------
     segmentation
-        uint8 on the grid of the series: 1 the first of ``STRUCTURES``, 2 the second.
+        uint8 on the grid of the series: 1 the first of the structures, 2 the second.
     segmentation_type
         ``BINARY`` or ``LABELMAP``.
     source
         The series, and a stand-in image for each of its slices.
     context
         What it is made under.
+    content
+        What the segments are.
     """
     series, stand_ins = source
     role = segmentation_role(segmentation_type)
@@ -55,11 +81,11 @@ def segmentation_object(
         segmentation_type=segmentation_type,
         segment_descriptions=[
             _described(number, structure, context)
-            for number, structure in enumerate(STRUCTURES, start=1)
+            for number, structure in enumerate(content.structures, start=1)
         ],
         omit_empty_frames=False,
-        content_label="PERFUSION_SEG",
-        content_description="Left ventricle in first-pass perfusion",
+        content_label=content.label,
+        content_description=content.description,
         series_description=f"Vesalius segmentation ({segmentation_type.lower()})",
         transfer_syntax_uid=ExplicitVRLittleEndian,
         **identification(role, stand_ins[0], context),

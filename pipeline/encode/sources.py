@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.sr.coding import Code
-from pydicom.uid import MRImageStorage
+from pydicom.uid import CTImageStorage, MRImageStorage
 from pydicom.valuerep import PersonName
 
 from pipeline.encode.context import EncodingContext, is_date, is_time
@@ -47,6 +47,9 @@ ASCII_WITH_EXTENSIONS = "ISO 2022 IR 6"
 
 PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
 """Purpose of reference of a source frame, PS3.16, CID 7202."""
+
+SINGLE_FRAME = frozenset({CTImageStorage, MRImageStorage})
+"""SOP classes whose instances have one frame, which no reference numbers."""
 
 _POSSIBLE: dict[str, Callable[[str], object]] = {
     "PatientSex": re.compile("[MFO]?").fullmatch,
@@ -109,11 +112,12 @@ def stand_ins(series: InputSeries, header: Dataset, context: EncodingContext) ->
     """Return one single-frame MR image a slice, without pixels, to build objects against."""
     image = series.image
     frame_of_reference = image.frame_of_reference_uid or context.uid("source", "frame of reference")
+    kind = series.frames[0][0].sop_class_uid
     found = []
     for index in range(image.n_slices):
         # Data sets share their elements when one is made from another: a copy must be deep.
         stand_in = deepcopy(header)
-        stand_in.SOPClassUID = MRImageStorage
+        stand_in.SOPClassUID = kind if kind in SINGLE_FRAME else MRImageStorage
         stand_in.SOPInstanceUID = context.uid("stand-in", str(index))
         stand_in.StudyInstanceUID = series.study_instance_uid
         stand_in.SeriesInstanceUID = series.series_instance_uids[0]
@@ -232,7 +236,7 @@ def _referenced(frames: Iterable[SourceFrame]) -> list[Dataset]:
     items = []
     for members in by_instance.values():
         item = _reference(members[0])
-        if members[0].sop_class_uid != MRImageStorage:
+        if members[0].sop_class_uid not in SINGLE_FRAME:
             item.ReferencedFrameNumber = [frame.frame_number for frame in members]
         item.PurposeOfReferenceCodeSequence = DicomSequence([coded(PURPOSE)])
         item.SpatialLocationsPreserved = "YES"

@@ -24,7 +24,7 @@ from pipeline.infer.interrupt import current
 CPU = ("CPUExecutionProvider",)
 """The provider that every installation has."""
 
-_REFUSALS = (
+REFUSALS = (
     runtime_errors.Fail,
     runtime_errors.InvalidArgument,
     runtime_errors.InvalidGraph,
@@ -32,6 +32,7 @@ _REFUSALS = (
     runtime_errors.NotImplemented,
     runtime_errors.RuntimeException,
 )
+"""What ONNX Runtime raises for a graph that it cannot run: its errors have no base of their own."""
 
 
 class TensorInfo(Protocol):
@@ -172,7 +173,7 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
         session: Session = onnxruntime.InferenceSession(
             content, sess_options=_options(threads), providers=list(providers)
         )
-    except _REFUSALS as problem:
+    except REFUSALS as problem:
         raise BundleRejected(f"{member.path}: ONNX Runtime cannot run it") from problem
     # A provider that fails to start is replaced by the CPU with no more than a line in the log.
     if session.get_providers()[0] != providers[0]:
@@ -213,7 +214,7 @@ def run_session(
     interrupt.check()
     try:
         return session.run([output_name], feed, interrupt.options)[0]
-    except _REFUSALS:
+    except REFUSALS:
         interrupt.check()
         raise
 

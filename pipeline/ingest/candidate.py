@@ -53,16 +53,16 @@ class Candidate:
     """Instances; 1 for NIfTI."""
 
     n_beats: int
-    """Time steps: 1 for a single volume, 0 for what is no MR image."""
+    """Time steps: 1 for a single volume, 0 for what is no image of a volume."""
 
     n_slices: int
-    """Slices; 0 for what is no MR image."""
+    """Slices; 0 for what is no image of a volume."""
 
     rows: int
-    """Rows; 0 for what is no MR image."""
+    """Rows; 0 for what is no image of a volume."""
 
     columns: int
-    """Columns; 0 for what is no MR image."""
+    """Columns; 0 for what is no image of a volume."""
 
     input_digest: str
     """SHA-256 over the digests of the input files, hexadecimal."""
@@ -82,7 +82,7 @@ class Candidate:
         Raises
         ------
         NotApplicable
-            If it is no MR image.
+            If it is no image of a volume.
         UnreadableFile
             If pixel data is damaged, or a file has changed since the inventory.
         InconsistentSeries

@@ -1,8 +1,8 @@
-"""Read the frame of a classic MR image: one instance, one frame.
+"""Read the frame of a classic MR or CT image: one instance, one frame.
 
 References
 ----------
-.. [C83] DICOM PS3.3, C.8.3.1 MR Image module.
+.. [C83] DICOM PS3.3, C.8.3.1 MR Image module, C.8.2.1 CT Image module.
 """
 
 from pydicom.dataset import Dataset
@@ -16,7 +16,7 @@ from pipeline.ingest.plane import plane_of
 
 
 def classic_frame(header: Dataset, instance: Instance) -> Frame:
-    """Return the frame of a single-frame MR image.
+    """Return the frame of a single-frame MR or CT image.
 
     Raises
     ------
@@ -40,6 +40,7 @@ def classic_frame(header: Dataset, instance: Instance) -> Frame:
             f"echo time {rounded(header, 'EchoTime')}",
             f"sequence {text(header, 'ScanningSequence')} {text(header, 'SequenceName')}",
             f"image type {image_type}",
+            f"convolution kernel {text(header, 'ConvolutionKernel') or '-'}",
         ),
         slope=slope,
         intercept=intercept,

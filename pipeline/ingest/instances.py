@@ -1,4 +1,4 @@
-"""From a header to the frames it describes: classic single-frame and enhanced multi-frame MR.
+"""From a header to the frames it describes: classic MR and CT, and enhanced multi-frame MR.
 
 References
 ----------
@@ -8,6 +8,7 @@ References
 import re
 
 from pydicom.uid import (
+    CTImageStorage,
     EnhancedMRImageStorage,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
@@ -20,13 +21,16 @@ from pipeline.ingest.dicomfile import DicomFile
 from pipeline.ingest.enhanced import enhanced_frames
 from pipeline.ingest.frame import Frame, Instance, PatientIdentity
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.pixelmodule import check_pixels
+from pipeline.ingest.pixelmodule import check_hounsfield, check_pixels
 
 ENHANCED = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
 """SOP classes that are read through their functional groups."""
 
-MR_IMAGES = ENHANCED | {MRImageStorage}
-"""SOP classes whose frames are assembled."""
+IMAGES = ENHANCED | {CTImageStorage, MRImageStorage}
+"""SOP classes whose frames are assembled: MR, and CT with one frame an instance."""
+
+LOCALIZER = "LOCALIZER"
+"""Value 3 of Image Type (0008,0008) of a CT image that plans others, PS3.3, C.8.2.1.1.1."""
 
 
 UID_PATTERN = re.compile(r"[0-9.]{1,64}")
@@ -68,8 +72,15 @@ def identify(file: DicomFile) -> Instance:
     )
 
 
+def is_assembled(file: DicomFile, instance: Instance) -> bool:
+    """Tell whether an instance is an image of a volume: a localizer of CT is none."""
+    if instance.sop_class_uid == CTImageStorage:
+        return LOCALIZER not in text(file.header, "ImageType").split("\\")
+    return instance.sop_class_uid in IMAGES
+
+
 def frames_of(file: DicomFile, instance: Instance, limits: Limits) -> tuple[Frame, ...]:
-    """Return the frames of an MR image.
+    """Return the frames of an MR or a CT image.
 
     Raises
     ------
@@ -80,6 +91,8 @@ def frames_of(file: DicomFile, instance: Instance, limits: Limits) -> tuple[Fram
         check_pixels(file, limits)
         if instance.sop_class_uid in ENHANCED:
             return enhanced_frames(file.header, instance)
+        if instance.sop_class_uid == CTImageStorage:
+            check_hounsfield(file.header)
         return (classic_frame(file.header, instance),)
     except UnreadableFile as error:
         raise UnreadableFile(f"instance {instance.named}: {error}") from error

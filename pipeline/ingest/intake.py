@@ -15,7 +15,7 @@ from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.collect import Collection, FoundFile
 from pipeline.ingest.dicomfile import BrokenDicomFile, looks_like_dicom, read_dicom
 from pipeline.ingest.frame import Frame, Instance
-from pipeline.ingest.instances import MR_IMAGES, frames_of, identify
+from pipeline.ingest.instances import frames_of, identify, is_assembled
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.raw.candidates import raw_candidates
 from pipeline.ingest.raw.files import belongs_to_raw, check_not_alone, raw_format
@@ -49,13 +49,13 @@ class Intake:
     """All files, sorted by what they are."""
 
     frames: dict[Instance, tuple[Frame, ...]] = field(default_factory=dict)
-    """MR images and their frames."""
+    """MR and CT images and their frames."""
 
     broken: list[BrokenInstance] = field(default_factory=list)
-    """MR images that cannot be used."""
+    """MR and CT images that cannot be used."""
 
     others: list[Instance] = field(default_factory=list)
-    """Sound DICOM instances that are no MR images."""
+    """Sound DICOM instances that are no images of a volume."""
 
     nifti: list[Candidate] = field(default_factory=list)
     """NIfTI files."""
@@ -196,7 +196,7 @@ def _take_dicom(file: FoundFile, limits: Limits, intake: Intake) -> None:
     if instance.sop_class_uid in VIDEO_CLASSES:
         intake.dicom_videos.append(dicom_video(dicom, instance))
         return
-    if instance.sop_class_uid not in MR_IMAGES:
+    if not is_assembled(dicom, instance):
         intake.others.append(instance)
         return
     try:

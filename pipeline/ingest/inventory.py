@@ -37,7 +37,7 @@ class Inventory:
     """What the inputs hold."""
 
     candidates: tuple[Candidate, ...]
-    """Sound series: MR images, NIfTI files, raw data, video, then everything else."""
+    """Sound series: MR and CT images, NIfTI files, raw data, video, then everything else."""
 
     refusals: tuple[Refusal, ...]
     """Files and series that cannot be processed, each with its reason."""
@@ -111,7 +111,7 @@ def take_inventory(
 
 
 def _assembled(intake: Intake, limits: Limits) -> tuple[list[Assembly], list[Refusal]]:
-    """Return the MR series that make a regular image over time, and why the others do not."""
+    """Return the series that make a regular image over time, and why the others do not."""
     assemblies, refusals = [], []
     lost = {
         group[0].instance.series_instance_uid: group
@@ -189,7 +189,7 @@ def _videos(videos: list[DicomVideo]) -> tuple[list[Candidate], list[Refusal]]:
 
 
 def _others(instances: list[Instance]) -> tuple[list[Candidate], list[Refusal]]:
-    """Return what is no MR image: sound, listed, and not to be loaded."""
+    """Return what is no image of a volume: sound, listed, and not to be loaded."""
     candidates, refusals = [], []
     for series in grouped(instances, lambda i: (i.series_instance_uid, i.sop_class_uid)):
         try:
@@ -213,16 +213,16 @@ def _others(instances: list[Instance]) -> tuple[list[Candidate], list[Refusal]]:
                 input_digest=digest_set(i.sha256 for i in kept),
                 files=tuple(i.path for i in kept),
                 notes=(),
-                read=partial(_not_an_mr_image, first.sop_class_uid),
+                read=partial(_not_an_image, first.sop_class_uid),
             )
         )
     return candidates, refusals
 
 
-def _not_an_mr_image(sop_class_uid: str) -> InputSeries:
+def _not_an_image(sop_class_uid: str) -> InputSeries:
     """Say why an object cannot be loaded."""
     name = UID(sop_class_uid, validation_mode=pydicom.config.IGNORE).name
-    raise NotApplicable(f"{name}: only MR images are read")
+    raise NotApplicable(f"{name}: only images of MR and CT are read")
 
 
 def _without_images(

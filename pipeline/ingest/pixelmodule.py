@@ -4,6 +4,7 @@ References
 ----------
 .. [C763] DICOM PS3.3, C.7.6.3 Image Pixel module.
 .. [C111] DICOM PS3.3, C.11.1 Modality LUT module.
+.. [C821] DICOM PS3.3, C.8.2.1 CT Image module: Rescale Type is HU unless it says otherwise.
 .. [P358] DICOM PS3.5, 8.2 native and encapsulated pixel data.
 """
 
@@ -116,6 +117,21 @@ def rescale(item: Dataset) -> tuple[float, float]:
     if slope == 0:
         raise UnreadableFile(f"{tag_text('RescaleSlope')} is 0: all values would be one")
     return slope, intercept
+
+
+def check_hounsfield(header: Dataset) -> None:
+    """Refuse a CT image whose values are not known to be Hounsfield units [C821]_.
+
+    Raises
+    ------
+    UnreadableFile
+        If Rescale Slope or Intercept is missing, or Rescale Type is another than HU.
+    """
+    for keyword in ("RescaleSlope", "RescaleIntercept"):
+        if not text(header, keyword):
+            raise UnreadableFile(f"{tag_text(keyword)} is missing: values of CT have no unit")
+    if text(header, "RescaleType") not in ("", "HU"):
+        raise UnreadableFile(f"{tag_text('RescaleType')} is not HU: no Hounsfield units")
 
 
 def _check_size(header: Dataset, limits: Limits) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from pipeline.errors import BundleRejected, UnusableCall
-from pipeline.flush import flush
+from pipeline.flush import flush, flush_tree
 from pipeline.infer.bundle import Bundle, load_bundle
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -81,8 +81,7 @@ class Registry:
         bundle = load_bundle(copy)
         if bundle.digest != digest:
             raise BundleRejected(f"{folder}: altered while it was copied")
-        for path in (*copy.rglob("*"), copy):
-            flush(path)
+        flush_tree(copy)
         place = self.place(digest)
         try:
             copy.rename(place)

@@ -187,8 +187,8 @@ def _rule(table: Mapping[str, object], at: str) -> Rule:
         raise UnusableCall(f"{at}.last is {last!r}, needed is true or false")
     return Rule(
         name=name,
-        when=_conditions(table.get("when", {}), f"{at}.when"),
-        unless=_conditions(table.get("unless", {}), f"{at}.unless"),
+        when=conditions(table.get("when", {}), f"{at}.when"),
+        unless=conditions(table.get("unless", {}), f"{at}.unless"),
         last=last,
         **_results(table, at),  # type: ignore[arg-type]
     )
@@ -214,8 +214,21 @@ def _results(table: Mapping[str, object], at: str) -> dict[str, object]:
     }
 
 
-def _conditions(value: object, at: str) -> tuple[Condition, ...]:
-    """Return the conditions of a table, in its order."""
+def conditions(value: object, at: str) -> tuple[Condition, ...]:
+    """Return the conditions of a table, in its order.
+
+    Parameters
+    ----------
+    value
+        The table: attributes, and what is asked of each.
+    at
+        Names it in messages.
+
+    Raises
+    ------
+    UnusableCall
+        If it holds an attribute or a value that is not possible.
+    """
     table = _table(value, at)
     _refuse_unknown(table, (*TEXTS, *NUMBERS), f"{at}.")
     return tuple(

@@ -79,7 +79,9 @@ def test_what_is_no_mr_image_is_listed_and_not_loaded(tmp_path: Path) -> None:
     inventory = take_inventory([tmp_path])
     assert not inventory.refusals
     assert [(c.modality, c.n_beats) for c in inventory.candidates] == [("MR", 3), ("SEG", 0)]
-    with pytest.raises(NotApplicable, match="Segmentation Storage: only MR images are read"):
+    with pytest.raises(
+        NotApplicable, match="Segmentation Storage: only images of MR and CT are read"
+    ):
         inventory.candidates[1].load()
 
 

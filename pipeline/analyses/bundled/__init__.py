@@ -1,0 +1,1 @@
+"""Analyses that a declaration describes: what MONAI would do with a volume, in numpy."""

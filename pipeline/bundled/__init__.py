@@ -1,0 +1,1 @@
+"""Analyses that a manifest and a bundle make, without code."""
