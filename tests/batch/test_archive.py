@@ -114,7 +114,7 @@ def test_a_batch_of_an_archive_that_is_killed_goes_on_and_keeps_little_on_disk(
         desk.call("resume", "all", "--threads", "1", "--processes", "1")
         assert door.most <= 2
     assert 1 <= most <= 2
-    assert desk.status("all")["studies"] == {"done": STUDIES}
+    assert desk.studies("all") == {"done": STUDIES}
     assert desk.done_twice() == []
     assert list(fetched(desk, "all")) == []
     results = rows_of(desk.tables("all") / "results.parquet")
@@ -123,7 +123,7 @@ def test_a_batch_of_an_archive_that_is_killed_goes_on_and_keeps_little_on_disk(
     # Their results exist now: they are looked up, and not fetched.
     desk.settings = settings_of(archive.port, **limits)
     desk.call("run", "again", *words)
-    assert desk.status("again")["studies"] == {"skipped": STUDIES}
+    assert desk.studies("again") == {"skipped": STUDIES}
 
 
 @needs_orthanc
@@ -135,14 +135,14 @@ def test_an_archive_that_is_away_ends_the_run_before_it_fails_everything(
     desk.settings = settings_of(free_port(), archive_per_minute=6000)
     out = desk.call("resume", "all", "--json", status=1)
     assert json.loads(out)["outcome"] == "the archive fails"
-    found = desk.status("all")["studies"]
+    found = desk.studies("all")
     assert found["failed"] >= 3
     assert found["waiting"] >= 1
     failures = rows_of(desk.tables("all") / "failures.parquet")
     assert all(str(row["reason"]).startswith("not fetched: ") for row in failures)
     desk.settings = settings_of(archive.port, archive_per_minute=6000)
     desk.call("resume", "all", "--failed", "--threads", "1")
-    assert desk.status("all")["studies"] == {"done": STUDIES}
+    assert desk.studies("all") == {"done": STUDIES}
 
 
 def test_an_archive_is_not_asked_for_everything(

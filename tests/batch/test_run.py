@@ -83,7 +83,7 @@ def test_real_series_are_analysed_in_the_same_batch(
     words = ("--analysis", "perfusion", "--threads", "1")
     desk.call("run", "real", sound_study, real, *words, status=1)
     # Beside the real series lies a file of masks, which is no input.
-    assert desk.status("real")["studies"] == {"done": 2, "refused": 1}
+    assert desk.studies("real") == {"done": 2, "refused": 1}
     results = rows_of(desk.tables("real") / "results.parquet")
     assert len({row["study"] for row in results}) == 2
     for row in results:
@@ -105,11 +105,10 @@ def test_a_batch_is_paused_by_another_process_and_goes_on(
     assert run.returncode == 0, err
     assert "paused" in out
     done = desk.jobs_done()
-    found = desk.status("day")
-    assert found["state"] == "paused"
-    assert found["studies"]["done"] == done < 30
+    assert desk.status("day")["state"] == "paused"
+    assert desk.studies("day")["done"] == done < 30
     desk.call("resume", "day", "--processes", "2")
-    assert desk.status("day")["studies"] == {"done": 30}
+    assert desk.studies("day") == {"done": 30}
     assert desk.done_twice() == []
 
 
@@ -122,7 +121,7 @@ def test_ctrl_c_finishes_what_runs(make_desk: Callable[..., Desk], tmp_path: Pat
     out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
     assert "interrupted" in out
-    found = desk.status("day")["studies"]
+    found = desk.studies("day")
     assert found["done"] == desk.jobs_done()
     assert "fetching" not in found
 
@@ -156,7 +155,7 @@ def test_a_job_that_kills_its_process_fails_alone(
     write_volumes(tmp_path / "in", 3)
     write_volumes(tmp_path / "in", 1, first=9, behaviour=1)
     desk.call("run", "day", tmp_path / "in", "--analysis", "tally", status=1)
-    assert desk.status("day")["studies"] == {"done": 3, "failed": 1}
+    assert desk.studies("day") == {"done": 3, "failed": 1}
     (failure,) = rows_of(desk.tables("day") / "failures.parquet")
     assert (failure["what"], failure["state"], failure["attempts"]) == ("job", "quarantined", 3)
 
@@ -178,7 +177,7 @@ def test_what_exists_is_not_done_again_and_what_was_lost_is(
     sizes = sum(p.stat().st_size for p in desk.output.glob("tally-*/**/*.bin"))
     assert plan["measured"]["tally"]["bytes"] == pytest.approx(sizes / 4)
     desk.call("run", "two")
-    assert desk.status("two")["studies"] == {"done": 1, "skipped": 3}
+    assert desk.studies("two") == {"done": 1, "skipped": 3}
     assert {path: digest_file(path) for path in digests} == digests
     results = rows_of(desk.tables("two") / "results.parquet")
     assert sorted(bool(row["existed"]) for row in results) == [False, True, True, True]
@@ -196,9 +195,9 @@ def test_failures_are_tried_again_when_asked(
     path.unlink()
     write_volumes(tmp_path / "in", 1, first=1)
     desk.call("resume", "day", status=1)
-    assert desk.status("day")["studies"] == {"done": 1, "refused": 1}
+    assert desk.studies("day") == {"done": 1, "refused": 1}
     desk.call("resume", "day", "--failed")
-    assert desk.status("day")["studies"] == {"done": 2}
+    assert desk.studies("day") == {"done": 2}
     assert rows_of(desk.tables("day") / "failures.parquet") == []
 
 
@@ -210,7 +209,7 @@ def test_outside_of_its_window_a_batch_waits(
     desk = make_desk(f'[batch]\nwindow = "{opens:02d}:00-{closes:02d}:00"\n')
     write_volumes(tmp_path / "in", 2)
     run = desk.start("run", "night", tmp_path / "in", "--analysis", "tally")
-    wait_until(lambda: desk.status("night")["state"] == "running", 60)
+    wait_until(lambda: desk.studies("night"), 60)
     desk.call("pause", "night")
     out, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
@@ -252,7 +251,7 @@ def test_a_run_without_processes_of_its_own_leaves_the_jobs_to_workers(
                 work(job_id, bench)
             time.sleep(0.05)
     assert run.returncode == 0
-    assert desk.status("day")["studies"] == {"done": 8}
+    assert desk.studies("day") == {"done": 8}
     assert desk.done_twice() == []
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 from sqlalchemy import func, select
 
+from pipeline.ledger.batches import Batches
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import EventRow, Job
 from tests.support.service import ROOT, wait_until
@@ -70,6 +71,11 @@ class Desk:
         """Return how a batch stands, by its rows."""
         found: dict[str, Any] = json.loads(self.call("status", name, "--json"))
         return found
+
+    def studies(self, name: str) -> dict[str, int]:
+        """Return how many studies of a batch are in each state; none if there is no such batch."""
+        with Ledger.open(self.place) as ledger:
+            return {state.value: n for state, n in Batches(ledger).counts(name).items()}
 
     def jobs_done(self) -> int:
         """Return how many jobs are done."""
