@@ -94,6 +94,29 @@ class InService:
             found = open_analyses(others, self._configuration, self._compute)
         return (*found, *(self.opened(version) for version in live))
 
+    def live(self, names: Sequence[str] = ()) -> tuple[Analysis, ...]:
+        """Return analyses as they are done now: with the live version's bundle where there is one.
+
+        Parameters
+        ----------
+        names
+            Names of the analyses; all if empty.
+
+        Raises
+        ------
+        UnusableCall
+            If there is no analysis of a name.
+        BundleRejected
+            If a bundle is missing or altered.
+        LedgerUnavailable
+            If the ledger cannot be read.
+        """
+        live = {v.analysis: v for v in Versions(self._ledger).listed() if v.role is Role.LIVE}
+        return tuple(
+            self.opened(live[each.name]) if each.name in live else each
+            for each in self.analyses(names)
+        )
+
     def now(self) -> "Duty":
         """Return what the versions do now.
 

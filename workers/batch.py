@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import cast
 
 from pipeline.analysis import Analysis
 from pipeline.batch.ahead import Ahead
@@ -24,6 +25,7 @@ from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
 from pipeline.fetch import Source
 from pipeline.gateways.found import Query
+from pipeline.inservice import InService, open_version
 from pipeline.ledger.batches import Batch, Batches, Member
 from pipeline.ledger.batchtables import StudyState
 from pipeline.ledger.ledger import Ledger
@@ -52,6 +54,9 @@ class Cohort:
 
     analyses: tuple[str, ...] = ()
     """Names of the analyses; none is all."""
+
+    own_models: bool = False
+    """Whether the call names bundles: those are meant then, whatever versions are live."""
 
     cohort: str | None = None
     """Another batch, whose studies it takes."""
@@ -130,14 +135,14 @@ def opened(settings: Configuration, name: str, asked: Cohort | None) -> Iterator
         if asked is not None and asked.is_given:
             if found is not None:
                 raise UnusableCall(f"there is a batch {name!r}: name it without inputs to go on")
-            found, is_new = _made(name, asked, settings, batches), True
+            found, is_new = _made(name, asked, settings, ledger), True
         else:
             found, is_new = batches.named(name), False
         yield Desk(
             batch=found,
             ledger=ledger,
             settings=settings,
-            analyses=open_analyses(found.analyses, settings),
+            analyses=_pinned(found, settings),
             is_new=is_new,
             progress=BatchProgress(),
         )
@@ -215,8 +220,15 @@ def write_report_of(settings: Configuration, name: str) -> Path:
         return write_report(status, files, folder_of(found) / "report.html")
 
 
-def _made(name: str, asked: Cohort, settings: Configuration, batches: Batches) -> Batch:
-    """Make a batch."""
+def _pinned(batch: Batch, settings: Configuration) -> tuple[Analysis, ...]:
+    """Return the analyses of a batch with the bundles that it was begun with."""
+    bundles = cast("dict[str, str]", batch.source["bundles"])
+    return tuple(open_version(name, bundles[name], settings) for name in batch.analyses)
+
+
+def _made(name: str, asked: Cohort, settings: Configuration, ledger: Ledger) -> Batch:
+    """Make a batch: all its studies are done by the versions that are live now."""
+    batches = Batches(ledger)
     kinds = [bool(asked.inputs), asked.cohort is not None, asked.node is not None]
     if sum(kinds) > 1:
         raise UnusableCall("a batch is of inputs, of --from an archive, or of a --cohort")
@@ -225,11 +237,14 @@ def _made(name: str, asked: Cohort, settings: Configuration, batches: Batches) -
     members, source = _members(asked, settings, batches)
     if not members:
         raise UnusableCall("no study was found: nothing was saved")
-    open_analyses(asked.analyses, settings)
+    if asked.own_models:
+        analyses = open_analyses(asked.analyses, settings)
+    else:
+        analyses = InService(ledger, settings).live(asked.analyses)
     batch = Batch(
         name=name,
-        source=source,
-        analyses=asked.analyses,
+        source={**source, "bundles": {each.name: each.bundle.digest for each in analyses}},
+        analyses=tuple(each.name for each in analyses),
         output=results_folder(asked.output, settings).absolute(),
         created_at=now(),
         pause_requested=False,

@@ -14,6 +14,7 @@ from pipeline.options import (
     LedgerOption,
     ModelsOption,
     complaints,
+    names_bundles,
     site_configuration,
 )
 
@@ -71,6 +72,7 @@ FailedOption = Annotated[
 
 @batch.command("plan")
 def plan_command(
+    context: typer.Context,
     name: NameArgument,
     inputs: InputsArgument = None,
     *,
@@ -98,6 +100,7 @@ def plan_command(
             inputs=tuple(inputs or ()),
             output=output,
             analyses=tuple(analysis or ()),
+            own_models=names_bundles(context),
             cohort=cohort,
             node=node,
             by=by,
@@ -117,6 +120,7 @@ def plan_command(
 
 @batch.command("run")
 def run_command(
+    context: typer.Context,
     name: NameArgument,
     inputs: InputsArgument = None,
     *,
@@ -146,6 +150,7 @@ def run_command(
         inputs=tuple(inputs or ()),
         output=output,
         analyses=tuple(analysis or ()),
+        own_models=names_bundles(context),
         cohort=cohort,
         node=node,
         by=by,

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
-import duckdb
 import psutil
 import pytest
 from sqlalchemy import select
@@ -19,7 +18,7 @@ from pipeline.identity import digest_file
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import Job
 from pipeline.work import open_bench, work
-from tests.support.batches import Desk
+from tests.support.batches import Desk, rows_of
 from tests.support.realdata import real_data
 from tests.support.service import wait_until
 from tests.support.tally import write_volumes
@@ -29,14 +28,6 @@ STUDIES = int(os.environ.get("VESALIUS_TEST_BATCH_STUDIES", "40"))
 
 STEPS = 60_000
 """Steps of a network's run: about a tenth of a second."""
-
-
-def rows_of(path: Path) -> list[dict[str, object]]:
-    """Return the rows of a Parquet file, as another program reads them."""
-    with duckdb.connect() as database:
-        found = database.execute("SELECT * FROM read_parquet(?)", [str(path)])
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 @pytest.mark.timeout(3600)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psutil
 from sqlalchemy import func, select
 
@@ -108,3 +109,11 @@ class Desk:
                 process.kill()
             if process.stdout is not None and not process.stdout.closed:
                 process.communicate(timeout=30)
+
+
+def rows_of(path: Path) -> list[dict[str, object]]:
+    """Return the rows of a Parquet file, as another program reads them."""
+    with duckdb.connect() as database:
+        found = database.execute("SELECT * FROM read_parquet(?)", [str(path)])
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

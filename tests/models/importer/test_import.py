@@ -245,3 +245,39 @@ def test_the_command_imports_in_a_process_of_its_own(place: Path, tmp_path: Path
     assert made["compared"]["other_labels"] <= LARGEST_SHARE
     assert done[1].returncode == 2
     assert "exists already; a bundle is never overwritten" in done[1].stderr
+
+
+def test_a_model_that_is_live_in_the_registry_is_an_analysis(place: Path, tmp_path: Path) -> None:
+    source = write_zoo_bundle(tmp_path / "zoo", config(), "onnx")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("VESALIUS_")}
+    environment |= {
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "VESALIUS_LEDGER": str(tmp_path / "ledger.db"),
+    }
+
+    def called(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "workers.cli", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+
+    given = ("--manifest", place / "manifest.toml", "--sample", place / "ct", "--json")
+    imported = called("models", "import", source, *given)
+    assert imported.returncode == 0, imported.stderr
+    version = json.loads(imported.stdout)
+    name = f"{version['analysis']}@{version['version']}"
+    words = ("run", place / "ct", "--output", tmp_path / "out", "--analysis", version["analysis"])
+    early = called(*words)
+    assert early.returncode == 2
+    assert f"no bundle for {version['analysis']}" in early.stderr
+    assert called("models", "enable", name).returncode == 0
+    promoted = called("models", "promote", name, "--anyway", "the first version")
+    assert promoted.returncode == 0, promoted.stderr
+    done = called(*words)
+    assert done.returncode == 0, done.stderr
+    (job,) = json.loads((tmp_path / "out" / "result.json").read_text())["jobs"]
+    assert job["bundle"]["digest"] == version["digest"]
