@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from typer.testing import CliRunner
 
 from pipeline.compare.verdict import Check, Compared, Verdict
 from pipeline.comparesettings import CompareSettings
@@ -12,10 +14,20 @@ from pipeline.owner import this_person
 from tests.support.tally import write_volumes
 from tests.support.versions import version_of
 from tests.workers.test_commands import Desk
+from workers.cli import app
 
 
 class Models(Desk):
-    """A desk with versions of the bundle."""
+    """A desk with versions of the bundle; its commands are called in this process."""
+
+    def call(self, *words: str | Path) -> CompletedProcess[str]:
+        environment = {
+            "VESALIUS_MODELS": str(self.models),
+            "VESALIUS_LEDGER": str(self.folder / "ledger.db"),
+        }
+        found = CliRunner().invoke(app, [str(word) for word in words], env=environment)
+        assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+        return CompletedProcess(words, found.exit_code, found.stdout, found.stderr)
 
     @property
     def installed(self) -> Path:
