@@ -15,7 +15,10 @@ from pipeline.errors import BundleRejected, LedgerUnavailable, ModelContractBrok
 from pipeline.infer.session import check_providers
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.listing import ledger_time
+from pipeline.ledger.roles import Role
+from pipeline.ledger.versions import Versions
 from pipeline.perform import open_analyses
+from pipeline.registry.store import Registry
 from workers.app import make_app
 from workers.checkpacs import check_pacs
 from workers.findings import Finding, Level, right, wrong
@@ -46,6 +49,7 @@ def check(configuration: Configuration, place: str) -> list[Finding]:
         *_ledger(place),
         *_output(configuration.service.output),
         *_bundles(configuration),
+        *_versions(configuration, place),
         *_cores(configuration),
         *_providers(configuration),
         *check_pacs(configuration, inbox_folder(configuration, place)),
@@ -123,6 +127,29 @@ def _bundles(configuration: Configuration) -> Iterator[Finding]:
         bundle = analysis.bundle
         told = f"{bundle.name} {bundle.version}, every byte as listed"
         yield right(f"bundle {analysis.name}", told)
+
+
+def _versions(configuration: Configuration, place: str) -> Iterator[Finding]:
+    """Look whether the versions that are given work are in the registry, and whole."""
+    registry = configuration.models.registry
+    if registry is None:
+        return
+    try:
+        with Ledger.open(place) as ledger:
+            versions = Versions(ledger).listed()
+    except (LedgerUnavailable, UnusableCall):
+        return
+    for version in versions:
+        if version.role not in (Role.LIVE, Role.CANARY, Role.SHADOW):
+            continue
+        what = f"version {version.label}"
+        try:
+            Registry(root=registry).load(version.digest)
+        except BundleRejected as problem:
+            remedy = "share models.registry between the machines, or import the bundle again"
+            yield wrong(what, str(problem), remedy)
+        else:
+            yield right(what, f"{version.role.value}, every byte as listed")
 
 
 def _cores(configuration: Configuration) -> Iterator[Finding]:

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from typer.testing import CliRunner
 
 from pipeline.compare.verdict import Check, Compared, Verdict
 from pipeline.comparesettings import CompareSettings
@@ -12,10 +14,20 @@ from pipeline.owner import this_person
 from tests.support.tally import write_volumes
 from tests.support.versions import version_of
 from tests.workers.test_commands import Desk
+from workers.cli import app
 
 
 class Models(Desk):
-    """A desk with versions of the bundle."""
+    """A desk with versions of the bundle; its commands are called in this process."""
+
+    def call(self, *words: str | Path) -> CompletedProcess[str]:
+        environment = {
+            "VESALIUS_MODELS": str(self.models),
+            "VESALIUS_LEDGER": str(self.folder / "ledger.db"),
+        }
+        found = CliRunner().invoke(app, [str(word) for word in words], env=environment)
+        assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+        return CompletedProcess(words, found.exit_code, found.stdout, found.stderr)
 
     @property
     def installed(self) -> Path:
@@ -125,13 +137,17 @@ def test_submitting_asks_the_registry_unless_the_call_names_a_bundle(desk: Model
 
 def test_what_is_altered_in_the_registry_is_found_and_given_no_work(desk: Models) -> None:
     digest = desk.version("1.0.0")
+    desk.said("models", "enable", digest)
+    desk.said("models", "shadow", digest)
     assert "whole" in desk.said("models", "verify")
     (desk.folder / "registry" / digest / "LICENSE").write_text("another")
     done = desk.call("models", "verify", "tally@1.0.0")
     assert (done.returncode, "altered" in done.stdout) == (1, True)
-    done = desk.call("models", "enable", "tally@1.0.0")
+    done = desk.call("models", "canary", "tally@1.0.0", "--share", "0.5")
     assert (done.returncode, "altered" in done.stderr) == (2, True)
-    assert desk.roles() == {"1.0.0": "imported"}
+    assert desk.roles() == {"1.0.0": "shadow"}
+    (found,) = (line for line in desk.call("check").stdout.splitlines() if "tally@1.0.0" in line)
+    assert "altered" in found
     desk.said("models", "retire", "tally@1.0.0")
 
 
