@@ -45,7 +45,9 @@ class Variant:
 
 VARIANTS = (
     Variant(name="without member_3", passes=True, without="member_3"),
+    Variant(name="first layer, noise 0.01", passes=True, noise=0.01),
     Variant(name="first layer, noise 0.5", passes=True, noise=0.5),
+    Variant(name="first layer, noise 1", passes=True, noise=1.0),
     Variant(name="last layer, noise 1", passes=False, noise=1.0, layer=-1),
     Variant(name="middle layer, noise 2", passes=False, noise=2.0, layer=7),
 )
