@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
 from pipeline.errors import LedgerUnavailable
-from pipeline.ledger import audit, exchange, statistics  # noqa: F401 - add their tables
+from pipeline.ledger import audit, exchange, signins, statistics  # noqa: F401 - add their tables
 from pipeline.ledger.database import (
     MIGRATIONS,
     head_revision,
@@ -57,6 +57,9 @@ def test_migrations_and_models_agree(place: str) -> None:
         "drift_references",
         "drift_windows",
         "audit_events",
+        "accounts",
+        "review_sessions",
+        "saved_views",
     }
 
 
