@@ -1,13 +1,13 @@
 """Accounts of the review page, their sessions and saved views.
 
-Revision 0010 after 0006.
+Revision 0010 after 0009.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0010"
-down_revision: str | None = "0006"
+down_revision: str | None = "0009"
 branch_labels: str | None = None
 depends_on: str | None = None
 
