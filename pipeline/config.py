@@ -23,6 +23,7 @@ from pipeline.connections import (
 )
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import UnusableCall
+from pipeline.reviewsettings import ReviewSettings
 from pipeline.steps import WorklistSettings
 from pipeline.tomlrecords import refuse_unknown, section_of
 
@@ -286,6 +287,9 @@ class Configuration:
 
     drift: DriftSettings = field(default_factory=DriftSettings)
     """Statistics of studies, and when a change of theirs is told."""
+
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    """The review page."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """The systems that it is connected to, by name."""

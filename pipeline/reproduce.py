@@ -151,9 +151,7 @@ def _input_files(past: PastJob, bench: Bench) -> tuple[Path, ...]:
         raise _Impossible(f"the job is {past.record.state.value}, and has no result")
     files = bench.inputs or past.files
     if files is None:
-        raise _Impossible(
-            "the ledger does not have the inputs of a run without the service: give --input"
-        )
+        raise _Impossible("the ledger does not have the inputs of this job: give --input")
     missing = [path for path in files if not path.exists()]
     if missing:
         raise _Impossible(f"{missing[0].name}: gone ({len(missing)} of {len(files)} inputs are)")

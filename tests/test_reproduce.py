@@ -23,6 +23,7 @@ from pipeline.errors import UnusableCall
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import write_file_list
 from pipeline.infer.session import Compute
+from pipeline.ledger.care import Care
 from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import Job
@@ -233,12 +234,40 @@ def test_a_job_without_a_result_cannot_be_compared(at: Place) -> None:
         again(at, UUID(int=1))
 
 
-def test_a_run_without_the_service_needs_its_inputs_and_its_settings(at: Place) -> None:
-    (path,) = write_volumes(at.folder / "in", 1)
+def ran(at: Place, path: Path) -> UUID:
     analyses = open_analyses(["tally"], at.configuration)
     request = RunRequest(inputs=(path,), output=at.folder / "out", analyses=analyses)
     (entry,) = run(request, at.ledger, Heard()).jobs
-    job = entry.identity.job_id
+    return entry.identity.job_id
+
+
+def test_a_run_without_the_service_leaves_its_inputs_and_its_settings(at: Place) -> None:
+    (path,) = write_volumes(at.folder / "in", 1)
+    job = ran(at, path)
+    assert again(at, job).verdict is Verdict.IDENTICAL
+    past = past_job(at.ledger, job)
+    assert past.files == (path,)
+    assert past.configuration == open_analyses(["tally"], at.configuration)[0].configuration
+    assert Care(at.ledger).retry(job, 1) is None, "the service was not told where results go"
+
+
+def test_a_run_that_finds_a_job_done_says_where_its_input_is_now(at: Place) -> None:
+    (path,) = write_volumes(at.folder / "in", 1)
+    job = ran(at, path)
+    moved = path.rename(at.folder / "moved.nii")
+    assert again(at, job).verdict is Verdict.IMPOSSIBLE
+    assert ran(at, moved) == job
+    assert at.found(job).attempts == 1
+    assert again(at, job).verdict is Verdict.IDENTICAL
+    copied = Path(shutil.copy(moved, path))
+    assert ran(at, copied) == job
+    assert past_job(at.ledger, job).files == (moved,), "it stays where it is known to be"
+
+
+def test_a_job_of_an_earlier_version_needs_its_inputs_and_its_settings(at: Place) -> None:
+    (path,) = write_volumes(at.folder / "in", 1)
+    job = ran(at, path)
+    change_job(at, job, input_root=None, inputs=None, configuration=None)
     assert "give --input" in again(at, job).notes[0]
     assert again(at, job, inputs=(path,)).verdict is Verdict.IDENTICAL
     change_job(at, job, configuration_digest="0" * 64)
@@ -279,7 +308,10 @@ def test_the_command_says_it_by_its_exit_status(tmp_path: Path) -> None:
     job = json.loads((tmp_path / "out" / "result.json").read_text())["jobs"][0]["job_id"]
     call = ("reproduce", job[:8], "--input", path)
     assert desk.said(*call) == f"{job}  identical, 3 files compared\n"
+    assert desk.said("reproduce", job[:8]) == f"{job}  identical, 3 files compared\n"
+    kept = path.rename(tmp_path / "elsewhere.nii")
     assert desk.call("reproduce", job[:8]).returncode == 2
+    kept.rename(path)
     path.write_bytes(path.read_bytes()[:-1] + b"\x40")
     asked = desk.call(*call, "--anyway", "--json", "--scratch", tmp_path / "kept")
     assert asked.returncode == 1

@@ -34,6 +34,7 @@ from workers import (
     gatecli,
     receivecli,
     reproducecli,
+    reviewcli,
     upcli,
     worklistcli,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "main",
     "receivecli",
     "reproducecli",
+    "reviewcli",
     "upcli",
     "worklistcli",
 ]

@@ -217,7 +217,7 @@ class Origin:
     """SHA-256 over the digests of the input files, hexadecimal."""
 
     files: tuple[Path, ...] | None
-    """The input files; None for a run without the service."""
+    """The input files; None where the ledger has none."""
 
     outcome: Mapping[str, object]
     """Measurements, uncertainty, notes and timings."""

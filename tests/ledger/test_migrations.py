@@ -10,7 +10,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 
 from pipeline.errors import LedgerUnavailable
-from pipeline.ledger import audit, exchange, statistics  # noqa: F401 - add their tables
+from pipeline.ledger import (  # noqa: F401 - add their tables
+    audit,
+    exchange,
+    reviews,
+    signins,
+    statistics,
+)
 from pipeline.ledger.database import (
     MIGRATIONS,
     head_revision,
@@ -31,12 +37,17 @@ def test_migrations_and_models_agree(place: str) -> None:
         differences = compare_metadata(context, Base.metadata)
         checks = [
             check["name"]
-            for table in ("jobs", "arrivals", "deliveries")
+            for table in ("jobs", "arrivals", "deliveries", "review_readings")
             for check in inspect(connection).get_check_constraints(table)
         ]
     engine.dispose()
     assert differences == []
-    assert checks == ["ck_jobs_state", "ck_arrivals_state", "ck_deliveries_state"]
+    assert checks == [
+        "ck_jobs_state",
+        "ck_arrivals_state",
+        "ck_deliveries_state",
+        "ck_review_readings_state",
+    ]
     assert set(Base.metadata.tables) == {
         "studies",
         "series",
@@ -57,6 +68,11 @@ def test_migrations_and_models_agree(place: str) -> None:
         "drift_references",
         "drift_windows",
         "audit_events",
+        "accounts",
+        "review_sessions",
+        "saved_views",
+        "review_corrections",
+        "review_readings",
     }
 
 

@@ -1,0 +1,66 @@
+"""What the routes of the review page share: the ledger, the settings, folders, the clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from pipeline.config import Configuration
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.tables import now
+from pipeline.review.limiter import Limiter
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """Where the page is served."""
+
+    ledger: Ledger
+    """The ledger, open."""
+
+    configuration: Configuration
+    """The site's settings."""
+
+    state: Path
+    """Folder for what can be made anew: the search index, and what is played or shown of inputs."""
+
+    clock: Callable[[], datetime] = now
+    """The time, UTC: sessions end by it."""
+
+    limiter: Limiter = field(default_factory=Limiter)
+    """Counts failed logins."""
+
+    ending: Event = field(default_factory=Event)
+    """Set when the server is told to end."""
+
+    @classmethod
+    def open(cls, place: str, configuration: Configuration, state: Path) -> "Site":
+        """Open the ledger at a place, and return the site; close its ledger afterwards.
+
+        Raises
+        ------
+        LedgerUnavailable
+            If the ledger cannot be reached or written.
+        UnusableCall
+            If the place is none, or the ledger is of another version.
+        """
+        settings = configuration.review
+        return cls(
+            ledger=Ledger.open(place),
+            configuration=configuration,
+            state=state,
+            limiter=Limiter(attempts=settings.attempts, attempts_s=settings.attempts_s),
+        )
+
+
+def site_of(request: Request) -> Site:
+    """Return the site that a request is for."""
+    return cast("Site", request.app.state.site)
+
+
+TheSite = Annotated[Site, Depends(site_of)]
+"""Parameter of a route: the site."""
