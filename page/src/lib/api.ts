@@ -3,6 +3,7 @@
 import type {
   Account,
   Anticipation,
+  AuditEvent,
   Facets,
   Job,
   LoginOptions,
@@ -95,12 +96,14 @@ export const api = {
   session: () => get<Session>('/api/session'),
   signIn: (name: string, password: string) =>
     send<Session>('POST', '/api/session', { name, password }),
+  changePassword: (old: string, now: string) =>
+    call('POST', '/api/session/password', { old, new: now }),
   signOut: () => call('DELETE', '/api/session'),
 
   worklist: (query: URLSearchParams) => get<Worklist>(`/api/worklist?${query}`),
   facets: () => get<Facets>('/api/worklist/facets'),
   views: () => get<SavedView[]>('/api/views'),
-  saveView: (view: SavedView) => call('PUT', `/api/views/${id(view.name)}`, view),
+  saveView: ({ name, query }: SavedView) => call('PUT', `/api/views/${id(name)}`, { query }),
   dropView: (name: string) => call('DELETE', `/api/views/${id(name)}`),
 
   job: (job: string) => get<Job>(`/api/jobs/${id(job)}`),
@@ -119,9 +122,9 @@ export const api = {
   statistics: (analysis: string) => get<Statistics>(`/api/statistics?analysis=${id(analysis)}`),
   accounts: () => get<Account[]>('/api/accounts'),
   addAccount: (account: NewAccount) => send<unknown>('POST', '/api/accounts', account),
-  changeAccount: (name: string, change: Partial<NewAccount & { enabled: boolean }>) =>
+  changeAccount: (name: string, change: Partial<NewAccount & { is_open: boolean }>) =>
     send<unknown>('PATCH', `/api/accounts/${id(name)}`, change),
-  audit: (query: URLSearchParams) => get<unknown>(`/api/audit?${query}`),
+  audit: (query: URLSearchParams) => get<AuditEvent[] | AuditPage>(`/api/audit?${query}`),
 };
 
 export interface JudgedAs {
@@ -141,4 +144,8 @@ export interface NewAccount {
   display_name: string;
   role: Role;
   password: string;
+}
+
+export interface AuditPage {
+  events: AuditEvent[];
 }

@@ -74,6 +74,7 @@ export function clock(seconds: number): string {
 
 /** Return a name of our own (`blood_pool`) as words. */
 export function plain(name: string): string {
+  if (name === 'u_pp') return 'U_pp';
   const words = name.replaceAll('_', ' ').replaceAll('-', ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

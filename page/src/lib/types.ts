@@ -5,7 +5,14 @@ export type Review = 'open' | 'accepted' | 'edited' | 'rejected' | 'second opini
 export type Verdict = 'accepted' | 'rejected' | 'second opinion';
 
 export interface Session {
-  account: { name: string; display_name: string; role: Role };
+  account: {
+    name: string;
+    display_name: string;
+    role: Role;
+    /** Whether somebody else has chosen its password. */
+    must_change: boolean;
+    is_local: boolean;
+  };
   csrf: string;
   expires_at: string;
   idle_s: number;
@@ -186,7 +193,9 @@ export interface Account {
   name: string;
   display_name: string;
   role: Role;
-  enabled: boolean;
+  /** Whether it may sign in. */
+  is_open: boolean;
+  is_local: boolean;
 }
 
 export interface AuditEvent {
@@ -195,6 +204,8 @@ export interface AuditEvent {
   action: string;
   outcome: string;
   actor: string;
-  subject: string;
-  details: Record<string, unknown>;
+  role: string | null;
+  address: string | null;
+  subject: string | null;
+  details: Record<string, unknown> | null;
 }

@@ -43,6 +43,9 @@ export function indexOf(job: string): number {
 export function search(query: Record<string, string>): URLSearchParams {
   const asks = new URLSearchParams();
   for (const key of [...FILTERS, 'order']) if (query[key]) asks.set(key, query[key]);
+  // Days are the reader's own, from their first moment to their last.
+  if (query.since) asks.set('since', new Date(`${query.since}T00:00:00`).toISOString());
+  if (query.until) asks.set('until', new Date(`${query.until}T23:59:59.999`).toISOString());
   return asks;
 }
 
