@@ -3,12 +3,15 @@
 from fastapi import APIRouter, FastAPI
 
 from pipeline import __version__
-from pipeline.review import sessionroutes
+from pipeline.review import sessionroutes, worklistroutes
 from pipeline.review.problems import add_handlers
 from pipeline.review.security import Security
 from pipeline.review.site import Site
 
-ROUTERS: tuple[APIRouter, ...] = (sessionroutes.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    sessionroutes.router,
+    worklistroutes.router,
+)
 """All routes; each begins with what ``pipeline.review.guard`` asks for."""
 
 

@@ -12,7 +12,9 @@ from fastapi import Depends, Request
 from pipeline.config import Configuration
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import now
+from pipeline.review.index import Index
 from pipeline.review.limiter import Limiter
+from pipeline.review.worklist import Worklist
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +29,9 @@ class Site:
 
     state: Path
     """Folder for what can be made anew: the search index, and what is played or shown of inputs."""
+
+    worklist: Worklist
+    """The results that are to be read."""
 
     clock: Callable[[], datetime] = now
     """The time, UTC: sessions end by it."""
@@ -49,8 +54,10 @@ class Site:
             If the place is none, or the ledger is of another version.
         """
         settings = configuration.review
+        ledger = Ledger.open(place)
         return cls(
-            ledger=Ledger.open(place),
+            ledger=ledger,
+            worklist=Worklist(ledger, Index.open(state)),
             configuration=configuration,
             state=state,
             limiter=Limiter(attempts=settings.attempts, attempts_s=settings.attempts_s),
