@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from highdicom import AlgorithmIdentificationSequence, ContributingEquipment
-from highdicom.sr import DeviceObserverIdentifyingAttributes, ObserverContext
+from highdicom.sr import (
+    DeviceObserverIdentifyingAttributes,
+    ObserverContext,
+    PersonObserverIdentifyingAttributes,
+)
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
@@ -103,6 +107,16 @@ def observer(context: EncodingContext) -> ObserverContext:
             model_name=context.bundle_name,
             serial_number=context.bundle_digest[:16],
         ),
+    )
+
+
+def person(context: EncodingContext) -> ObserverContext | None:
+    """Return the person who has corrected what a document says; None if nobody has."""
+    if context.author is None:
+        return None
+    return ObserverContext(
+        observer_type=codes.DCM.Person,
+        observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=context.author),
     )
 
 
