@@ -4,6 +4,7 @@ from fastapi import APIRouter, FastAPI
 
 from pipeline import __version__
 from pipeline.review import sessionroutes, worklistroutes
+from pipeline.review.page import add_page
 from pipeline.review.problems import add_handlers
 from pipeline.review.security import Security
 from pipeline.review.site import Site
@@ -27,6 +28,7 @@ def make_app(site: Site) -> FastAPI:
     app.state.site = site
     for router in ROUTERS:
         app.include_router(router)
+    add_page(app)
     add_handlers(app)
     app.add_middleware(Security, settings=site.configuration.review)
     return app

@@ -122,7 +122,7 @@ export const api = {
   statistics: (analysis: string) => get<Statistics>(`/api/statistics?analysis=${id(analysis)}`),
   accounts: () => get<Account[]>('/api/accounts'),
   addAccount: (account: NewAccount) => send<unknown>('POST', '/api/accounts', account),
-  changeAccount: (name: string, change: Partial<NewAccount & { is_open: boolean }>) =>
+  changeAccount: (name: string, change: Partial<NewAccount & { enabled: boolean }>) =>
     send<unknown>('PATCH', `/api/accounts/${id(name)}`, change),
   audit: (query: URLSearchParams) => get<AuditEvent[] | AuditPage>(`/api/audit?${query}`),
 };

@@ -67,7 +67,7 @@ export interface SavedView {
 export interface Measurement {
   name: string;
   label: string;
-  value: number;
+  value: number | null;
   unit: string;
   slice: number | null;
   segment: string | null;
@@ -84,7 +84,7 @@ export interface Reading {
 
 export interface Member {
   name: string;
-  u_pp: number;
+  u_pp: number | null;
   plausible: boolean;
   segmentation: string | null;
 }
@@ -93,7 +93,7 @@ export interface Slice {
   index: number;
   chosen: string;
   members: Member[];
-  curves: { t: number[]; unit: string; series: { name: string; values: number[] }[] } | null;
+  curves: { t: (number | null)[]; t_unit: string; unit: string; series: { name: string; values: (number | null)[] }[] } | null;
 }
 
 export interface Bullseye {
@@ -118,7 +118,7 @@ export interface Reconstruction {
   uncertainty: string | null;
   coverage: string | null;
   residual: string | null;
-  figures: { name: string; value: number; unit: string }[];
+  figures: { name: string; value: number | null; unit: string }[];
 }
 
 export interface Segment {
@@ -137,7 +137,7 @@ export interface Phases {
   video: string | null;
   duration_s: number;
   procedure: string;
-  phases: { name: string; label: string }[];
+  phases: { name: string; label: string; colour?: string | null }[];
   segments: PredictedSegment[];
   views: { start_s: number; end_s: number; kind: string }[];
   seconds: {
@@ -159,7 +159,7 @@ export interface Job extends Omit<Row, 'readings'> {
   notes: string[];
   artifacts: { kind: string; url: string; sop_instance_uid: string | null }[];
   readings: Reading[];
-  may: { judge: boolean; edit: boolean };
+  may: { judge: boolean; edit: boolean; why_not: string | null };
   predecessor_id: string | null;
   successor_ids: string[];
   perfusion?: Perfusion | null;
@@ -194,7 +194,7 @@ export interface Account {
   display_name: string;
   role: Role;
   /** Whether it may sign in. */
-  is_open: boolean;
+  enabled: boolean;
   is_local: boolean;
 }
 
