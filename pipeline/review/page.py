@@ -1,6 +1,7 @@
 """The page itself: what ``make page`` built, as files.
 
-Scripts and styles are named by their content, so browsers keep them; the document is asked for anew.
+Scripts and styles are named by their content, so browsers keep them; the document is asked for
+anew.
 """
 
 from pathlib import Path

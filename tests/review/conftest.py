@@ -5,11 +5,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from playwright.sync_api import Browser
 
 from pipeline.imaging.nifti import write_time_series
 from pipeline.imaging.volume import TimeSeries
 from pipeline.ledger.ledger import Ledger
 from tests.support.readings import Readings, copied, phases_job, run_perfusion
+from tests.support.reviewpage import Reader, add_readers, browser, served, write_results
 from tests.support.videos import write_dicom_video
 
 
@@ -45,3 +47,38 @@ def phantom_nifti(phantom_image: TimeSeries, tmp_path_factory: pytest.TempPathFa
     path = tmp_path_factory.mktemp("nifti") / "series.nii.gz"
     write_time_series(phantom_image, path, 1.1)
     return path
+
+
+@pytest.fixture(scope="session")
+def review_ledger(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a ledger with results to be read in a browser, and accounts."""
+    folder = tmp_path_factory.mktemp("review")
+    ledger = write_results(folder, tiny_bundle)
+    add_readers(ledger)
+    return ledger
+
+
+@pytest.fixture(scope="session")
+def review_address(
+    review_ledger: Path, tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Return where the page is served."""
+    settings = f'[models]\npath = "{tiny_bundle}"\n[review]\norganization = "St. Elsewhere"\n'
+    with served(review_ledger, settings, tmp_path_factory.mktemp("served")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Return a browser."""
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def reader(chromium: Browser, review_address: str) -> Iterator[Reader]:
+    """Return somebody in front of the page, who must have no complaint at the end."""
+    somebody = Reader(chromium, review_address)
+    yield somebody
+    somebody.close()
+    assert somebody.complaints == []
