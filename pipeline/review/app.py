@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 
 from pipeline import __version__
-from pipeline.review import sessionroutes, worklistroutes
+from pipeline.review import sessionroutes, verdictroutes, worklistroutes
 from pipeline.review.page import add_page
 from pipeline.review.problems import add_handlers
 from pipeline.review.security import Security
@@ -12,6 +12,7 @@ from pipeline.review.site import Site
 ROUTERS: tuple[APIRouter, ...] = (
     sessionroutes.router,
     worklistroutes.router,
+    verdictroutes.router,
 )
 """All routes; each begins with what ``pipeline.review.guard`` asks for."""
 

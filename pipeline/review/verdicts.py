@@ -32,7 +32,7 @@ from pipeline.ledger.reviews import (
     keep_reading,
     locked_readings,
     readings_of,
-    successors,
+    verified_or_replaced,
 )
 from pipeline.ledger.reviewstates import ENDED, Given, ReviewState, Verdict, state_of, why_not
 from pipeline.ledger.states import JobState
@@ -125,14 +125,18 @@ def readable(job_id: UUID, desk: Desk) -> PastJob:
     UnusableCall
         If there is no such job.
     ReviewRefused
-        If it has no result, or is itself the verified result of another.
+        If it has no result, is itself the verified result of another, or late instances have made
+        a later one.
     """
     past = past_job(desk.ledger, job_id)
     if past.record.state is not JobState.DONE:
         raise ReviewRefused(f"job {job_id} is {past.record.state.value}")
     with desk.ledger.reading() as session:
-        if session.scalars(successors()).all().count(job_id):
-            raise ReviewRefused(f"job {job_id} is a verified result")
+        made, later = verified_or_replaced(session, job_id)
+    if made:
+        raise ReviewRefused(f"job {job_id} is a verified result")
+    if later is not None:
+        raise ReviewRefused(f"job {later} takes the place of job {job_id}: read that one")
     return past
 
 
