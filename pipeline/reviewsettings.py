@@ -41,6 +41,9 @@ class ReviewSettings:
     attempts_s: float = 300.0
     """Time in which they are counted [s]."""
 
+    cache_mib: int = 4096
+    """Images and videos of inputs that are kept to be shown again, beside the ledger [MiB]."""
+
     oidc_name: str = "single sign-on"
     """How the page calls the provider of OpenID Connect."""
 
@@ -72,7 +75,7 @@ class ReviewSettings:
         """
         if not 0 <= self.port <= LAST_PORT:
             raise UnusableCall(f"port is {self.port}, possible is 0 to {LAST_PORT}")
-        for name in ("idle_s", "longest_s", "attempts", "attempts_s"):
+        for name in ("idle_s", "longest_s", "attempts", "attempts_s", "cache_mib"):
             if getattr(self, name) <= 0:
                 raise UnusableCall(f"{name} is {getattr(self, name)}, needed is more than 0")
         if self.url is not None and not self.url.startswith(("http://", "https://")):

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 
 from pipeline import __version__
-from pipeline.review import sessionroutes, worklistroutes
+from pipeline.review import accountroutes, events, jobroutes, pages, sessionroutes, worklistroutes
 from pipeline.review.problems import add_handlers
 from pipeline.review.security import Security
 from pipeline.review.site import Site
@@ -11,6 +11,9 @@ from pipeline.review.site import Site
 ROUTERS: tuple[APIRouter, ...] = (
     sessionroutes.router,
     worklistroutes.router,
+    jobroutes.router,
+    events.router,
+    accountroutes.router,
 )
 """All routes; each begins with what ``pipeline.review.guard`` asks for."""
 
@@ -27,6 +30,8 @@ def make_app(site: Site) -> FastAPI:
     app.state.site = site
     for router in ROUTERS:
         app.include_router(router)
+    # Last: it answers every path that nobody else does.
+    app.include_router(pages.router)
     add_handlers(app)
     app.add_middleware(Security, settings=site.configuration.review)
     return app
