@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.connections import LAST_PORT, is_loopback
 from pipeline.errors import UnusableCall
@@ -84,8 +85,16 @@ class ReviewSettings:
             raise UnusableCall("tls_certificate needs tls_key, and the other way round")
         if self.tls_certificate is None and not is_loopback(self.host):
             raise UnusableCall(f"on {self.host} passwords need tls_certificate and tls_key")
+        self._check_provider()
+
+    def _check_provider(self) -> None:
+        """Check what is said of the provider."""
         if self.oidc_issuer is not None and (self.oidc_client is None or not self.oidc_roles):
             raise UnusableCall("oidc_issuer needs oidc_client and oidc_roles")
+        if self.oidc_issuer is not None:
+            issuer = urlsplit(self.oidc_issuer)
+            if issuer.scheme != "https" and not is_loopback(issuer.hostname or ""):
+                raise UnusableCall("oidc_issuer is no https://")
         self.roles_of_claims()
 
     @property

@@ -3,13 +3,22 @@
 from fastapi import APIRouter, FastAPI
 
 from pipeline import __version__
-from pipeline.review import accountroutes, events, jobroutes, pages, sessionroutes, worklistroutes
+from pipeline.review import (
+    accountroutes,
+    events,
+    jobroutes,
+    oidcroutes,
+    pages,
+    sessionroutes,
+    worklistroutes,
+)
 from pipeline.review.problems import add_handlers
 from pipeline.review.security import Security
 from pipeline.review.site import Site
 
 ROUTERS: tuple[APIRouter, ...] = (
     sessionroutes.router,
+    oidcroutes.router,
     worklistroutes.router,
     jobroutes.router,
     events.router,

@@ -10,6 +10,7 @@ References
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -29,7 +30,10 @@ LOOKS_S = 1.0
 ALIVE_LOOKS = 15
 """After so many looks without news a line is sent, and the session looked at."""
 
-STREAM = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
+"""What the schema says of the stream."""
 
 
 @router.get("/events", response_class=StreamingResponse, responses={**answers(401, 403), **STREAM})

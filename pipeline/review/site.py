@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from pipeline.config import Configuration
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import now
+from pipeline.review.begun import Begun
 from pipeline.review.cache import Cache
 from pipeline.review.index import Index
 from pipeline.review.limiter import Limiter
@@ -43,6 +44,9 @@ class Site:
 
     limiter: Limiter = field(default_factory=Limiter)
     """Counts failed logins."""
+
+    begun: Begun = field(default_factory=Begun)
+    """Logins at a provider that have not ended."""
 
     ending: Event = field(default_factory=Event)
     """Set when the server is told to end."""
