@@ -331,6 +331,8 @@ class Configuration:
             if name not in self.destinations:
                 known = ", ".join(self.destinations) or "none"
                 raise UnusableCall(f"{at}.delivered is {name!r}; the destinations are {known}")
+            if self.destinations[name].verified_only:
+                raise UnusableCall(f"{at}.delivered is {name!r}, which gets verified results only")
         if worklist.retrieve is None and not any(
             self.destinations[name].node for name in worklist.delivered
         ):

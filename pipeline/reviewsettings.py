@@ -1,5 +1,6 @@
 """What a site sets of the review page: where it is served, who may sign in, and for how long."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,9 @@ from pipeline.errors import UnusableCall
 
 ROLES = ("viewer", "reviewer", "administrator")
 """What accounts may do: see; also judge and correct; also keep accounts, audit and export."""
+
+ORGANIZATION = re.compile(r"[^\x00-\x1f\x7f\\]{1,64}")
+"""An organization: VR LO of PS3.5, 6.2."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +49,15 @@ class ReviewSettings:
     cache_mib: int = 4096
     """Images and videos of inputs that are kept to be shown again, beside the ledger [MiB]."""
 
+    readings: int = 1
+    """Readers who must agree on a result: 1, or 2 for double reading."""
+
+    read_twice: tuple[str, ...] = ()
+    """Analyses that are read by two, whatever ``readings`` says."""
+
+    organization: str = "unknown"
+    """Verifying Organization (0040,A027) of documents that readers verify; it must have a value."""
+
     oidc_name: str = "single sign-on"
     """How the page calls the provider of OpenID Connect."""
 
@@ -79,6 +92,7 @@ class ReviewSettings:
         for name in ("idle_s", "longest_s", "attempts", "attempts_s", "cache_mib"):
             if getattr(self, name) <= 0:
                 raise UnusableCall(f"{name} is {getattr(self, name)}, needed is more than 0")
+        self._check_reading()
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise UnusableCall("url is no http:// or https://")
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -96,6 +110,17 @@ class ReviewSettings:
             if issuer.scheme != "https" and not is_loopback(issuer.hostname or ""):
                 raise UnusableCall("oidc_issuer is no https://")
         self.roles_of_claims()
+
+    def _check_reading(self) -> None:
+        """Check how results are read."""
+        if self.readings not in (1, 2):
+            raise UnusableCall(f"readings is {self.readings}, possible is 1 or 2")
+        if not ORGANIZATION.fullmatch(self.organization):
+            raise UnusableCall("organization has 1 to 64 characters, no backslash")
+
+    def readers_of(self, analysis: str) -> int:
+        """Return how many readers must agree on a result of an analysis."""
+        return 2 if analysis in self.read_twice else self.readings
 
     @property
     def is_secure(self) -> bool:

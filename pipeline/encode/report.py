@@ -39,7 +39,7 @@ from pipeline.encode.codes import (
     private_scheme,
 )
 from pipeline.encode.context import EncodingContext
-from pipeline.encode.provenance import identification, observer, settle
+from pipeline.encode.provenance import identification, observer, person, settle
 from pipeline.encode.sources import slice_of
 from pipeline.study import InputSeries, SourceFrame
 from pipeline.study import Measurement as Measured
@@ -78,7 +78,9 @@ def report_object(
         if _measured(result.measurements, found, structure)
     ]
     report = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=observer(context)),
+        observation_context=ObservationContext(
+            observer_person_context=person(context), observer_device_context=observer(context)
+        ),
         procedure_reported=MR_OF_THE_HEART,
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,

@@ -7,6 +7,8 @@ References
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
@@ -16,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pipeline.encode.codes import SEGMENTATION, STRUCTURES, Structure
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.provenance import algorithm, identification, settle
-from pipeline.encode.sources import placed, point_at_sources
+from pipeline.encode.sources import PURPOSE, coded, placed, point_at_sources
 from pipeline.imaging.volume import Volume
 from pipeline.study import InputSeries
 
@@ -60,13 +62,32 @@ def segmentation_object(
         omit_empty_frames=False,
         content_label="PERFUSION_SEG",
         content_description="Left ventricle in first-pass perfusion",
+        content_creator_name=context.author,
         series_description=f"Vesalius segmentation ({segmentation_type.lower()})",
         transfer_syntax_uid=ExplicitVRLittleEndian,
         **identification(role, stand_ins[0], context),
     )
     point_at_sources(instance, series, segmentation.affine, SEGMENTATION)
+    if context.author is not None and context.predecessor is not None:
+        _name_what_was_corrected(instance, role, replace(context, job_id=context.predecessor))
     settle(instance, role, stand_ins[0], context)
     return instance
+
+
+def _name_what_was_corrected(instance: Segmentation, role: str, before: EncodingContext) -> None:
+    """Name the segmentation that a person has corrected among the sources.
+
+    The IOD has no attribute for a predecessor: it is a source image, and its instance is listed.
+    """
+    corrected = Dataset()
+    corrected.ReferencedSOPClassUID = instance.SOPClassUID
+    corrected.ReferencedSOPInstanceUID = before.uid(role)
+    series = Dataset()
+    series.SeriesInstanceUID = before.uid(role, "series")
+    series.ReferencedInstanceSequence = [deepcopy(corrected)]
+    instance.ReferencedSeriesSequence.append(series)
+    corrected.PurposeOfReferenceCodeSequence = [coded(PURPOSE)]
+    instance.SourceImageSequence.append(corrected)
 
 
 def _described(number: int, structure: Structure, context: EncodingContext) -> SegmentDescription:
@@ -76,7 +97,8 @@ def _described(number: int, structure: Structure, context: EncodingContext) -> S
         segment_label=structure.label,
         segmented_property_category=structure.category,
         segmented_property_type=structure.kind,
-        algorithm_type="AUTOMATIC",
+        # Labels of a network that a person has corrected: PS3.3, C.8.20.4.
+        algorithm_type="AUTOMATIC" if context.author is None else "SEMIAUTOMATIC",
         algorithm_identification=algorithm(context),
         tracking_uid=context.uid(structure.name, "tracking"),
         tracking_id=structure.label,

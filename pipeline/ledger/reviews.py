@@ -30,6 +30,7 @@ from pipeline.errors import UnusableCall
 from pipeline.identity import digest_bytes
 from pipeline.ledger.ledger import Transaction
 from pipeline.ledger.reviewstates import Given, ReviewState, Verdict
+from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import SHA256_LENGTH, Base, Job, now
 
 LONGEST_WORDS = 2000
@@ -266,6 +267,22 @@ def standings(
 def successors() -> Select[UUID | None]:
     """Return the query for the jobs of verified results: nobody reads them again."""
     return select(ReadingRow.successor_job_id).where(ReadingRow.successor_job_id.is_not(None))
+
+
+def verified_or_replaced(session: Transaction, job_id: UUID) -> tuple[bool, UUID | None]:
+    """Tell whether a job is a verified result, and which later result takes the place of its own.
+
+    Its own verified result does not count.
+    """
+    made = session.scalars(successors().where(ReadingRow.successor_job_id == job_id)).first()
+    later = session.scalars(
+        select(Job.id).where(
+            Job.predecessor_id == job_id,
+            Job.state == JobState.DONE,
+            Job.id.not_in(successors()),
+        )
+    ).first()
+    return made is not None, later
 
 
 def _reading(row: ReadingRow) -> Reading:

@@ -15,6 +15,7 @@ from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipeline.ledger.ledger import Ledger, Transaction
+from pipeline.ledger.reviews import successors
 from pipeline.ledger.tables import Base, Job, Series, Study, now
 
 
@@ -195,11 +196,14 @@ def analyses_of(ledger: Ledger, rows: Iterable[int]) -> dict[int, str]:
 
 
 def without_statistics(ledger: Ledger) -> tuple[UUID, ...]:
-    """Return the jobs that are done and have no statistics, in the order they were done."""
+    """Return the jobs that are done and have no statistics, in the order they were done.
+
+    The verified result of a job is not counted beside it.
+    """
     query = (
         select(Job.id)
         .outerjoin(StatisticsRow, StatisticsRow.job_id == Job.id)
-        .where(Job.state == "done", StatisticsRow.id.is_(None))
+        .where(Job.state == "done", StatisticsRow.id.is_(None), Job.id.not_in(successors()))
         .order_by(Job.changed_at)
     )
     with ledger.reading() as session:

@@ -10,6 +10,7 @@ from pipeline.review import (
     oidcroutes,
     pages,
     sessionroutes,
+    verdictroutes,
     worklistroutes,
 )
 from pipeline.review.problems import add_handlers
@@ -23,6 +24,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobroutes.router,
     events.router,
     accountroutes.router,
+    verdictroutes.router,
 )
 """All routes; each begins with what ``pipeline.review.guard`` asks for."""
 

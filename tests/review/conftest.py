@@ -1,0 +1,47 @@
+"""Results to be read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from pipeline.imaging.nifti import write_time_series
+from pipeline.imaging.volume import TimeSeries
+from pipeline.ledger.ledger import Ledger
+from tests.support.readings import Readings, copied, phases_job, run_perfusion
+from tests.support.videos import write_dicom_video
+
+
+@pytest.fixture(scope="session")
+def perfusion_run(
+    tiny_bundle: Path, sound_study: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, UUID]:
+    """Return the folder of a run and its job; nobody may change it."""
+    folder = tmp_path_factory.mktemp("perfusion run")
+    return folder, run_perfusion(tiny_bundle, sound_study, folder)
+
+
+@pytest.fixture
+def desk(perfusion_run: tuple[Path, UUID], tiny_bundle: Path, tmp_path: Path) -> Iterator[Readings]:
+    """Return a desk with a result of perfusion."""
+    found = copied(perfusion_run, tmp_path / "desk", tiny_bundle)
+    yield found
+    found.ledger.close()
+
+
+@pytest.fixture
+def phases_desk(tmp_path: Path) -> Iterator[Readings]:
+    """Return a desk with a result of phases."""
+    (tmp_path / "video").mkdir()
+    write_dicom_video(tmp_path / "video" / "a.dcm")
+    with Ledger.open(str(tmp_path / "ledger.db")) as ledger:
+        yield phases_job(ledger, tmp_path / "video", tmp_path / "out")
+
+
+@pytest.fixture(scope="session")
+def phantom_nifti(phantom_image: TimeSeries, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the phantom as a NIfTI file: no patient, no study."""
+    path = tmp_path_factory.mktemp("nifti") / "series.nii.gz"
+    write_time_series(phantom_image, path, 1.1)
+    return path
