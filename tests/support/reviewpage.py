@@ -17,7 +17,7 @@ from pipeline.demo import write_study
 from pipeline.ledger.accounts import By, NewAccount, Role, add_account
 from pipeline.ledger.ledger import Ledger
 from pipeline.phantom import PhantomSettings, perfusion_phantom
-from pipeline.review.page import BUILT
+from pipeline.review.pages import STATIC as BUILT
 from pipeline.review.passwords import digest_of
 from tests.support.readings import phases_job
 from tests.support.runs import Site
