@@ -13,6 +13,7 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 KINDS = {
     ".html": "text/html; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",

@@ -109,11 +109,12 @@ def served(ledger: Path, settings: str, folder: Path) -> Iterator[str]:
     with log.open("w") as output:
         process = subprocess.Popen(
             [
-                Path(sys.executable).parent / "vesalius",
-                *("review", "--port", str(port), "--config", config, "--ledger", ledger),
+                *(sys.executable, "-m", "workers.cli", "review"),
+                *("--port", str(port), "--config", config, "--ledger", ledger),
             ],
             stdout=output,
             stderr=subprocess.STDOUT,
+            cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
     try:
