@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.connections import LAST_PORT, is_loopback
 from pipeline.errors import UnusableCall
@@ -45,6 +46,9 @@ class ReviewSettings:
     attempts_s: float = 300.0
     """Time in which they are counted [s]."""
 
+    cache_mib: int = 4096
+    """Images and videos of inputs that are kept to be shown again, beside the ledger [MiB]."""
+
     readings: int = 1
     """Readers who must agree on a result: 1, or 2 for double reading."""
 
@@ -85,7 +89,7 @@ class ReviewSettings:
         """
         if not 0 <= self.port <= LAST_PORT:
             raise UnusableCall(f"port is {self.port}, possible is 0 to {LAST_PORT}")
-        for name in ("idle_s", "longest_s", "attempts", "attempts_s"):
+        for name in ("idle_s", "longest_s", "attempts", "attempts_s", "cache_mib"):
             if getattr(self, name) <= 0:
                 raise UnusableCall(f"{name} is {getattr(self, name)}, needed is more than 0")
         self._check_reading()
@@ -95,8 +99,16 @@ class ReviewSettings:
             raise UnusableCall("tls_certificate needs tls_key, and the other way round")
         if self.tls_certificate is None and not is_loopback(self.host):
             raise UnusableCall(f"on {self.host} passwords need tls_certificate and tls_key")
+        self._check_provider()
+
+    def _check_provider(self) -> None:
+        """Check what is said of the provider."""
         if self.oidc_issuer is not None and (self.oidc_client is None or not self.oidc_roles):
             raise UnusableCall("oidc_issuer needs oidc_client and oidc_roles")
+        if self.oidc_issuer is not None:
+            issuer = urlsplit(self.oidc_issuer)
+            if issuer.scheme != "https" and not is_loopback(issuer.hostname or ""):
+                raise UnusableCall("oidc_issuer is no https://")
         self.roles_of_claims()
 
     def _check_reading(self) -> None:

@@ -3,14 +3,27 @@
 from fastapi import APIRouter, FastAPI
 
 from pipeline import __version__
-from pipeline.review import sessionroutes, verdictroutes, worklistroutes
+from pipeline.review import (
+    accountroutes,
+    events,
+    jobroutes,
+    oidcroutes,
+    pages,
+    sessionroutes,
+    verdictroutes,
+    worklistroutes,
+)
 from pipeline.review.problems import add_handlers
 from pipeline.review.security import Security
 from pipeline.review.site import Site
 
 ROUTERS: tuple[APIRouter, ...] = (
     sessionroutes.router,
+    oidcroutes.router,
     worklistroutes.router,
+    jobroutes.router,
+    events.router,
+    accountroutes.router,
     verdictroutes.router,
 )
 """All routes; each begins with what ``pipeline.review.guard`` asks for."""
@@ -28,6 +41,8 @@ def make_app(site: Site) -> FastAPI:
     app.state.site = site
     for router in ROUTERS:
         app.include_router(router)
+    # Last: it answers every path that nobody else does.
+    app.include_router(pages.router)
     add_handlers(app)
     app.add_middleware(Security, settings=site.configuration.review)
     return app

@@ -179,7 +179,10 @@ class Index:
         words = ['"{}"*'.format(word.replace('"', '""')) for word in text.split()]
         if not words:
             return set()
-        query = "SELECT job_id FROM search JOIN entries ON entries.id = search.rowid WHERE search MATCH ?"
+        query = (
+            "SELECT job_id FROM search JOIN entries ON entries.id = search.rowid "
+            "WHERE search MATCH ?"
+        )
         with self._lock:
             try:
                 rows = self._connection.execute(query, (" ".join(words),)).fetchall()

@@ -80,7 +80,7 @@ class DestinationState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Case:
     """A result that is to be read, or was."""
 
     job_id: str
@@ -122,11 +122,16 @@ class Row:
     review: str
     """Where its review stands."""
 
-    readings: int
-    """How often it was read."""
-
     destinations: tuple[DestinationState, ...]
     """Where it goes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row(Case):
+    """A row of the worklist."""
+
+    readings: int
+    """How often it was read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,8 +12,11 @@ from fastapi import Depends, Request
 from pipeline.config import Configuration
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import now
+from pipeline.review.begun import Begun
+from pipeline.review.cache import Cache
 from pipeline.review.index import Index
 from pipeline.review.limiter import Limiter
+from pipeline.review.video import Videos
 from pipeline.review.worklist import Worklist
 
 
@@ -27,8 +30,11 @@ class Site:
     configuration: Configuration
     """The site's settings."""
 
-    state: Path
-    """Folder for what can be made anew: the search index, and what is played or shown of inputs."""
+    cache: Cache
+    """Keeps what is shown of inputs."""
+
+    videos: Videos
+    """Makes what is played of inputs."""
 
     worklist: Worklist
     """The results that are to be read."""
@@ -39,12 +45,24 @@ class Site:
     limiter: Limiter = field(default_factory=Limiter)
     """Counts failed logins."""
 
+    begun: Begun = field(default_factory=Begun)
+    """Logins at a provider that have not ended."""
+
     ending: Event = field(default_factory=Event)
     """Set when the server is told to end."""
 
     @classmethod
     def open(cls, place: str, configuration: Configuration, state: Path) -> "Site":
         """Open the ledger at a place, and return the site; close its ledger afterwards.
+
+        Parameters
+        ----------
+        place
+            Where the ledger is.
+        configuration
+            The site's settings.
+        state
+            Folder for what can be made anew: the search index, and what is shown of inputs.
 
         Raises
         ------
@@ -55,11 +73,13 @@ class Site:
         """
         settings = configuration.review
         ledger = Ledger.open(place)
+        cache = Cache.open(state, settings.cache_mib << 20)
         return cls(
             ledger=ledger,
+            cache=cache,
+            videos=Videos(cache=cache),
             worklist=Worklist(ledger, Index.open(state)),
             configuration=configuration,
-            state=state,
             limiter=Limiter(attempts=settings.attempts, attempts_s=settings.attempts_s),
         )
 
