@@ -17,6 +17,7 @@ from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     MYOCARDIUM,
     MemberScore,
+    PerfusionEvidence,
     PerfusionResult,
     SliceResult,
     TimeIntensityCurves,
@@ -231,6 +232,29 @@ def _assemble(
         measurements=measure(volume, slices, curves, times_are_estimated=image.times_are_estimated),
         notes=tuple(_notes(found, settings)),
         stage_seconds=stopwatch.seconds,
+        evidence=_evidence(found, pool),
+    )
+
+
+def _evidence(found: list[SliceAnalysis], pool: Pool) -> PerfusionEvidence:
+    """Return what every member found on every slice."""
+    members = range(len(pool.names))
+    return PerfusionEvidence(
+        members=pool.names,
+        labels=np.array(
+            [[f.segmentation(f.maps[m].probabilities) for f in found] for m in members]
+        ),
+        myocardium=np.array([_member_curves(found, m, MYOCARDIUM) for m in members]),
+        blood_pool=np.array([_member_curves(found, m, BLOOD_POOL) for m in members]),
+        shifts_mm=np.stack([f.prepared.shifts_mm for f in found], axis=1),
+    )
+
+
+def _member_curves(found: list[SliceAnalysis], member: int, structure: int) -> NDArray[np.float64]:
+    """Return a member's curve of a structure on every slice. Shape ``(beats, slices)``."""
+    masks = [f.maps[member].probabilities.argmax(axis=0) == structure for f in found]
+    return np.stack(
+        [mean_curve(f.prepared.square, mask) for f, mask in zip(found, masks, strict=True)], axis=1
     )
 
 

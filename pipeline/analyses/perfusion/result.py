@@ -81,6 +81,28 @@ class TimeIntensityCurves:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PerfusionEvidence:
+    """What every member of the pool found, also where it was not chosen."""
+
+    members: tuple[str, ...]
+    """Names of the members, in the order of the bundle."""
+
+    labels: NDArray[np.uint8]
+    """Each member's own segmentation. Shape ``(members, slices, rows, columns)``."""
+
+    myocardium: NDArray[np.float64]
+    """Curves under each member's myocardium, as in ``TimeIntensityCurves``. Shape ``(members,
+    beats, slices)``."""
+
+    blood_pool: NDArray[np.float64]
+    """Curves under each member's blood pool. Same shape."""
+
+    shifts_mm: NDArray[np.float64]
+    """Where the heart lies on each beat, relative to its place in the segmentations, along rows and
+    columns [mm]. Shape ``(beats, slices, 2)``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PerfusionResult:
     """Segmentation, uncertainty and measurements of a series, on the series' own grid."""
 
@@ -105,3 +127,6 @@ class PerfusionResult:
 
     stage_seconds: dict[str, float]
     """Wall time of each stage of the analysis [s]."""
+
+    evidence: PerfusionEvidence | None = None
+    """What every member found; None where it was not kept."""
