@@ -10,6 +10,7 @@ from pipeline.review import (
     oidcroutes,
     pages,
     sessionroutes,
+    statisticsroutes,
     verdictroutes,
     worklistroutes,
 )
@@ -25,6 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     events.router,
     accountroutes.router,
     verdictroutes.router,
+    statisticsroutes.router,
 )
 """All routes; each begins with what ``pipeline.review.guard`` asks for."""
 
