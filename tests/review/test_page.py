@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, expect
 from sqlalchemy import select
 
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.tables import JobRow
+from pipeline.ledger.tables import Job
 from tests.support.reviewpage import SCRIPT, Reader, needs_browser
 
 pytestmark = needs_browser
@@ -35,10 +35,10 @@ def job_of(ledger: Path, address: str) -> dict[str, Any]:
     """Return what the ledger says of the job whose page an address is."""
     job_id = re.findall(r"case/([0-9a-f-]{36})", address)[0]
     with Ledger.open(str(ledger)) as opened, opened.reading() as session:
-        rows = session.execute(select(JobRow.job_id, JobRow.predecessor_id)).all()
+        rows = session.execute(select(Job.id, Job.predecessor_id)).all()
     return {
         "job_id": job_id,
-        "successors": [str(row.job_id) for row in rows if str(row.predecessor_id) == job_id],
+        "successors": [str(row.id) for row in rows if str(row.predecessor_id) == job_id],
     }
 
 
@@ -124,7 +124,7 @@ def test_a_second_reader_rejects_with_a_reason(
     second.sign_in("bert").open_case("Bauer")
     second.page.keyboard.press("r")
     dialog = second.page.get_by_role("dialog")
-    dialog.get_by_label("Reason").select_option("motion")
+    dialog.get_by_role("combobox", name="Reason").select_option("motion")
     second.picture("reject")
     dialog.get_by_role("button", name="Reject").click()
     expect(second.page.get_by_test_id("told")).to_have_text("Recorded: reject.")
@@ -195,8 +195,9 @@ def test_a_view_is_saved_and_used_again(reader: Reader) -> None:
     page.get_by_role("button", name="Save", exact=True).click()
     page.reload()
     expect(page.get_by_role("heading", name="Worklist")).to_be_visible()
-    page.get_by_label("Saved view").select_option("operations")
-    expect(page.get_by_label("Analysis", exact=True)).to_have_value("phases")
+    reader.choose("Saved view", "operations")
+    analysis = page.get_by_role("combobox", name="Analysis", exact=True)
+    expect(analysis).to_have_value("phases")
 
 
 def test_the_list_follows_what_others_do(
@@ -211,7 +212,7 @@ def test_the_list_follows_what_others_do(
     other = Reader(chromium, review_address)
     other.sign_in("anna").open_case("script")
     other.page.keyboard.press("r")
-    other.page.get_by_role("dialog").get_by_label("Reason").select_option("input")
+    other.page.get_by_role("dialog").get_by_role("combobox", name="Reason").select_option("input")
     other.page.get_by_role("dialog").get_by_role("button", name="Reject").click()
     expect(other.page.get_by_test_id("told")).to_have_text("Recorded: reject.")
     other.close()

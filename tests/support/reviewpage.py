@@ -41,6 +41,9 @@ FLAGS = [
 """No window, no graphics card, and no call of the browser's own."""
 
 PASSWORD = "correct horse battery"  # noqa: S105 (of accounts that last as long as a test)
+WAITS_MS = 15_000
+"""Time within which a page does what is asked of it [ms]."""
+
 STARTS_S = 60.0
 """A page that is not served after this time will not be [s]."""
 
@@ -161,7 +164,7 @@ class Reader:
     def __init__(self, browser: Browser, address: str, size: tuple[int, int] = (1280, 900)) -> None:
         self.address, self.name = address, ""
         self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(WAITS_MS)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -200,7 +203,7 @@ class Reader:
 
     def choose(self, label: str, value: str) -> None:
         """Choose a filter's value."""
-        self.page.get_by_label(label, exact=True).select_option(value)
+        self.page.get_by_role("combobox", name=label, exact=True).select_option(value)
 
     def wait_for_image(self) -> None:
         """Wait until the images are drawn."""

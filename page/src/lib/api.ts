@@ -120,6 +120,8 @@ export const api = {
     send<Correction>('POST', `/api/jobs/${id(job)}/corrections/phases`, { segments }),
 
   statistics: (analysis: string) => get<Statistics>(`/api/statistics?analysis=${id(analysis)}`),
+  exportTrainingSet: async (analysis: string, deidentified: boolean) =>
+    (await call('POST', '/api/exports', { analysis, deidentified })).blob(),
   accounts: () => get<Account[]>('/api/accounts'),
   addAccount: (account: NewAccount) => send<unknown>('POST', '/api/accounts', account),
   changeAccount: (name: string, change: Partial<NewAccount & { enabled: boolean }>) =>

@@ -30,7 +30,7 @@ export function figure(value: number | null | undefined): string {
 /** Return a share of one as a percentage. */
 export function share(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
-  return `${(100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
+  return `${(100 * value).toFixed((value > 0 && value < 0.1) || (value > 0.9 && value < 1) ? 1 : 0)} %`;
 }
 
 /** Return a DICOM person name (PN) for a reader: family name, given name. */
@@ -74,7 +74,7 @@ export function clock(seconds: number): string {
 
 /** Return a name of our own (`blood_pool`) as words. */
 export function plain(name: string): string {
-  if (name === 'u_pp') return 'U_pp';
-  const words = name.replaceAll('_', ' ').replaceAll('-', ' ');
+  if (name.toLowerCase() === 'u_pp') return 'U_pp';
+  const words = name.replaceAll('_', ' ');
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -19,6 +19,8 @@ export interface PlotOptions {
   height: number;
   /** Fixed range of the vertical axis. */
   yRange?: [number, number];
+  /** Whether `x` counts, so that there is nothing between whole numbers. */
+  whole?: boolean;
   /** A vertical mark, by its place in `x`. */
   mark?: () => number | null;
   onpick?: (index: number) => void;
@@ -58,7 +60,7 @@ export class Plot {
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { x: { time: false }, ...(options.yRange ? { y: { range: options.yRange } } : {}) },
         axes: [
-          { ...axis, label: options.xLabel, size: 34 },
+          { ...axis, label: options.xLabel, size: 34, ...(options.whole ? { incrs: [1, 2, 5, 10, 20, 50] } : {}) },
           { ...axis, label: options.yLabel, size: 52 },
         ],
         series: [

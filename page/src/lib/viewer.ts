@@ -59,19 +59,19 @@ export class Viewer {
   }
 
   /** Show a series; whatever was shown before goes. */
-  async show(image: Nifti, low: number, high: number): Promise<void> {
+  async show(image: Nifti, low: number, high: number, colours: string): Promise<void> {
     for (const old of [this.map, this.picture]) if (old) this.niivue.removeVolume(old);
     this.map = null;
     this.image = image;
-    this.picture = await this.volume(image, 'gray', 1, low, high);
+    this.picture = await this.volume(image, colours, 1, low, high);
     this.niivue.addVolume(this.picture);
     this.niivue.setSliceType(this.library.SLICE_TYPE.AXIAL);
     this.niivue.createEmptyDrawing();
-    const colours = [0, 1, 2].map((label) => LABELS[label] ?? [0, 0, 0]);
+    const paint = [0, 1, 2].map((label) => LABELS[label] ?? [0, 0, 0]);
     this.niivue.setDrawColormap({
-      R: colours.map((colour) => colour[0]),
-      G: colours.map((colour) => colour[1]),
-      B: colours.map((colour) => colour[2]),
+      R: paint.map((colour) => colour[0]),
+      G: paint.map((colour) => colour[1]),
+      B: paint.map((colour) => colour[2]),
       A: [0, 255, 255],
       I: [0, 1, 2],
       labels: ['', 'myocardium', 'blood pool'],
