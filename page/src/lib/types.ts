@@ -42,7 +42,9 @@ export interface Row {
 
 export interface Worklist {
   total: number;
-  revision: number | string;
+  revision: number;
+  /** False while the server still reads results that it will list. */
+  complete: boolean;
   rows: Row[];
 }
 

@@ -18,6 +18,7 @@ export const list = $state({
   top: 0,
   fault: '',
   loaded: false,
+  complete: true,
 });
 
 let rows = $state.raw<Record<number, Row[]>>({});
@@ -62,6 +63,7 @@ async function fetchPage(page: number): Promise<void> {
     list.total = answer.total;
     list.selected = Math.max(0, Math.min(list.selected, answer.total - 1));
     list.loaded = true;
+    list.complete = answer.complete;
     list.fault = '';
   } catch (error) {
     if (mine !== generation) return;
