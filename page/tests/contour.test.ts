@@ -40,18 +40,26 @@ describe('contours', () => {
 
   test('an empty mask has no line', () => {
     expect(trace(new Uint8Array(SIZE[0] * SIZE[1]), ...SIZE)).toEqual([]);
-    expect(resample([], 20)).toEqual([]);
+    expect(resample([], 3)).toEqual([]);
+  });
+
+  test('has points as far from each other as it is told, within reason', () => {
+    const line = trace(within(ring(5, 9), 'epicardium'), ...SIZE);
+    const count = (apart: number) => resample(line, apart).length;
+    expect(count(0.1)).toBe(32);
+    expect(count(100)).toBe(6);
+    expect(Math.abs(count(3) - (2 * Math.PI * 9) / 3)).toBeLessThan(3);
   });
 
   test('a line that was not moved changes nothing', () => {
     const labels = ring(5, 9);
-    const line = resample(trace(within(labels, 'epicardium'), ...SIZE), 20);
+    const line = resample(trace(within(labels, 'epicardium'), ...SIZE), 3);
     expect(reshape(labels, 'epicardium', line, line, SIZE)).toEqual(labels);
   });
 
   test('pulling the epicardium out adds myocardium there and nowhere else', () => {
     const labels = ring(5, 9);
-    const line = resample(trace(within(labels, 'epicardium'), ...SIZE), 20);
+    const line = resample(trace(within(labels, 'epicardium'), ...SIZE), 3);
     const right = line.reduce((best, point, i) => (point.x > line[best]!.x ? i : best), 0);
     const after = reshape(labels, 'epicardium', line, pull(line, right, 4, 0), SIZE);
     const changed = [...after.keys()].filter((i) => after[i] !== labels[i]);
@@ -64,7 +72,7 @@ describe('contours', () => {
 
   test('pulling the endocardium in gives its voxels to the myocardium', () => {
     const labels = ring(6, 10);
-    const line = resample(trace(within(labels, 'endocardium'), ...SIZE), 20);
+    const line = resample(trace(within(labels, 'endocardium'), ...SIZE), 3);
     const left = line.reduce((best, point, i) => (point.x < line[best]!.x ? i : best), 0);
     const after = reshape(labels, 'endocardium', line, pull(line, left, 3, 0), SIZE);
     const changed = [...after.keys()].filter((i) => after[i] !== labels[i]);

@@ -44,6 +44,8 @@ PASSWORD = "correct horse battery"  # noqa: S105 (of accounts that last as long 
 WAITS_MS = 15_000
 """Time within which a page does what is asked of it [ms]."""
 
+expect.set_options(timeout=WAITS_MS)
+
 STARTS_S = 60.0
 """A page that is not served after this time will not be [s]."""
 
@@ -196,7 +198,7 @@ class Reader:
         self.page.goto(f"{self.address}/#/worklist")
         self.page.get_by_role("searchbox").fill(text)
         self.choose("Review", "")
-        expect(self.page.get_by_test_id("count")).to_have_text(re.compile(r"^1 result"))
+        expect(self.page.get_by_test_id("count")).to_have_text(re.compile(r"^\s*1 result"))
         self.page.locator("[role=grid]").focus()
         self.page.keyboard.press("Enter")
         expect(self.page.get_by_test_id("patient")).to_be_visible()

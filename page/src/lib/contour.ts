@@ -74,8 +74,11 @@ function follow(
   return line;
 }
 
-/** Return `count` points at equal distances along a closed line, smoothed over its steps. */
-export function resample(line: Point[], count: number): Point[] {
+/** Fewest and most points of a contour that is edited. */
+const POINTS = [6, 32] as const;
+
+/** Return points about `apart` voxels from each other along a closed line, smoothed over its steps. */
+export function resample(line: Point[], apart: number): Point[] {
   if (line.length === 0) return [];
   const smooth = line.map((_, i) => {
     const around = [-2, -1, 0, 1, 2].map((by) => line[(i + by + line.length) % line.length]!);
@@ -84,6 +87,11 @@ export function resample(line: Point[], count: number): Point[] {
       y: around.reduce((sum, point) => sum + point.y, 0) / 5,
     };
   });
+  const length = smooth.reduce((sum, point, i) => {
+    const next = smooth[(i + 1) % smooth.length]!;
+    return sum + Math.hypot(next.x - point.x, next.y - point.y);
+  }, 0);
+  const count = Math.min(POINTS[1], Math.max(POINTS[0], Math.floor(length / apart)));
   return Array.from({ length: count }, (_, i) => smooth[Math.floor((i * smooth.length) / count)]!);
 }
 

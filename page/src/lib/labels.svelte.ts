@@ -4,8 +4,6 @@ import { dab, reshape, resample, trace, within, type Line, type Point } from './
 import type { Nifti } from './nifti';
 
 const KEPT = 100;
-/** Points of a contour: enough for a heart, few enough to take hold of. */
-const POINTS = 20;
 
 export class Labels {
   /** All labels, column fastest; another array after each edit. */
@@ -47,13 +45,18 @@ export class Labels {
     this.past = [...this.past, step].slice(-KEPT);
   }
 
-  contour(slice: number, line: Line): Point[] {
-    return resample(trace(within(this.plane(slice), line), ...this.size), POINTS);
+  /** Return a line to take hold of, with points about `apart` voxels from each other. */
+  contour(slice: number, line: Line, apart: number): Point[] {
+    return resample(trace(within(this.plane(slice), line), ...this.size), apart);
   }
 
+  /** Move a line; a small step may pass over no voxel, and then nothing changes. */
   bend(slice: number, line: Line, before: Point[], after: Point[]): void {
+    const old = this.plane(slice);
+    const plane = reshape(old, line, before, after, this.size);
+    if (plane.every((label, i) => label === old[i])) return;
     this.remember(slice);
-    this.put(slice, reshape(this.plane(slice), line, before, after, this.size));
+    this.put(slice, plane);
     this.drawn = true;
   }
 
