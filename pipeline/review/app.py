@@ -5,6 +5,7 @@ from fastapi import APIRouter, FastAPI
 from pipeline import __version__
 from pipeline.review import (
     accountroutes,
+    dicomweb,
     events,
     jobroutes,
     oidcroutes,
@@ -24,6 +25,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobroutes.router,
     events.router,
     accountroutes.router,
+    dicomweb.router,
     verdictroutes.router,
 )
 """All routes; each begins with what ``pipeline.review.guard`` asks for."""
