@@ -52,8 +52,15 @@ class Site:
     """Set when the server is told to end."""
 
     @classmethod
-    def open(cls, place: str, configuration: Configuration, state: Path) -> "Site":
-        """Open the ledger at a place, and return the site; close its ledger afterwards.
+    def open(
+        cls,
+        place: str,
+        configuration: Configuration,
+        state: Path,
+        *,
+        clock: Callable[[], datetime] = now,
+    ) -> "Site":
+        """Open the ledger at a place, and return the site; close it afterwards.
 
         Parameters
         ----------
@@ -63,6 +70,8 @@ class Site:
             The site's settings.
         state
             Folder for what can be made anew: the search index, and what is shown of inputs.
+        clock
+            The time, UTC.
 
         Raises
         ------
@@ -80,8 +89,20 @@ class Site:
             videos=Videos(cache=cache),
             worklist=Worklist(ledger, Index.open(state)),
             configuration=configuration,
+            clock=clock,
             limiter=Limiter(attempts=settings.attempts, attempts_s=settings.attempts_s),
         )
+
+    def __enter__(self) -> "Site":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the ledger and the index."""
+        self.worklist.close()
+        self.ledger.close()
 
 
 def site_of(request: Request) -> Site:
