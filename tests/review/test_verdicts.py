@@ -7,10 +7,12 @@ from uuid import UUID, uuid4
 
 import pydicom
 import pytest
+from sqlalchemy import update
 
 from pipeline.connections import Destination, Node
 from pipeline.deliver.gate import check
 from pipeline.errors import ReviewRefused, UnusableCall
+from pipeline.infer.session import Compute
 from pipeline.ledger.audit import Sought, entries
 from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.deliverycare import WantedDeliveries, deliveries
@@ -20,10 +22,14 @@ from pipeline.ledger.reviews import readings_of, standings
 from pipeline.ledger.reviewstates import ReviewState, Verdict
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import without_statistics
+from pipeline.ledger.tables import Job
 from pipeline.outputs import what_is_wrong
+from pipeline.reproduce import Bench, reproduce
+from pipeline.reproduction import Verdict as Reproduced
 from pipeline.review.verdicts import Said, may_judge
 from tests.support.deliveries import Running
 from tests.support.deliveries import Site as DeliverySite
+from tests.support.jobs import job_request
 from tests.support.orthanc import Orthanc, needs_orthanc
 from tests.support.readings import (
     ACCEPTED,
@@ -274,3 +280,33 @@ def test_phases_are_accepted(phases_desk: Readings) -> None:
     report = pydicom.dcmread(path)
     assert report.VerificationFlag == "VERIFIED"
     assert str(report.VerifyingObserverSequence[0].VerifyingObserverName) == ANNA.display_name
+
+
+def test_a_verified_result_is_told_to_be_made_of_another_job(
+    desk: Readings, tmp_path: Path
+) -> None:
+    successor = desk.accepted()
+    bench = Bench(
+        ledger=desk.ledger,
+        configuration=desk.configuration,
+        compute=Compute(threads=1),
+        scratch=tmp_path / "again",
+    )
+    found = reproduce(successor.job_id, bench)
+    assert found.verdict is Reproduced.IMPOSSIBLE
+    assert found.notes == (
+        f"readers made this result of job {desk.job_id}: that one can be done again",
+    )
+
+
+def test_a_result_that_late_instances_have_replaced_is_not_judged(desk: Readings) -> None:
+    later = job_request("later")
+    desk.ledger.begin(later)
+    with desk.ledger.transaction() as session:
+        session.execute(
+            update(Job)
+            .where(Job.id == later.identity.job_id)
+            .values(state="done", predecessor_id=desk.job_id)
+        )
+    with pytest.raises(ReviewRefused, match="takes the place of job"):
+        desk.say(ACCEPTED)
