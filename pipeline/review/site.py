@@ -14,8 +14,10 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import now
 from pipeline.review.begun import Begun
 from pipeline.review.cache import Cache
+from pipeline.review.dicomstore import DicomStore
 from pipeline.review.index import Index
 from pipeline.review.limiter import Limiter
+from pipeline.review.looks import Looks
 from pipeline.review.video import Videos
 from pipeline.review.worklist import Worklist
 
@@ -36,6 +38,9 @@ class Site:
     videos: Videos
     """Makes what is played of inputs."""
 
+    dicom: DicomStore
+    """The DICOM objects that are held here."""
+
     worklist: Worklist
     """The results that are to be read."""
 
@@ -44,6 +49,9 @@ class Site:
 
     limiter: Limiter = field(default_factory=Limiter)
     """Counts failed logins."""
+
+    looks: Looks = field(default_factory=Looks)
+    """Which studies sessions have looked at."""
 
     begun: Begun = field(default_factory=Begun)
     """Logins at a provider that have not ended."""
@@ -86,6 +94,7 @@ class Site:
         return cls(
             ledger=ledger,
             cache=cache,
+            dicom=DicomStore(ledger),
             videos=Videos(cache=cache),
             worklist=Worklist(ledger, Index.open(state)),
             configuration=configuration,

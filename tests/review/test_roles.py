@@ -1,5 +1,6 @@
 """Who may do what: every route of the schema, for every role."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -40,6 +41,22 @@ MATRIX = {
     ("POST", "/api/jobs/{job_id}/corrections/phases"): REVIEWER,
     ("GET", "/api/statistics"): VIEWER,
     ("POST", "/api/exports"): ADMINISTRATOR,
+    **{
+        ("GET", f"/dicomweb/studies{path}"): VIEWER
+        for path in (
+            "",
+            "/{study}",
+            "/{study}/metadata",
+            "/{study}/instances",
+            "/{study}/series",
+            "/{study}/series/{of_series}",
+            "/{study}/series/{of_series}/metadata",
+            "/{study}/series/{of_series}/instances",
+            "/{study}/series/{of_series}/instances/{instance}",
+            "/{study}/series/{of_series}/instances/{instance}/metadata",
+            "/{study}/series/{of_series}/instances/{instance}/frames/{frames}",
+        )
+    },
     ("GET", "/api/accounts"): ADMINISTRATOR,
     ("POST", "/api/accounts"): ADMINISTRATOR,
     ("PATCH", "/api/accounts/{name}"): ADMINISTRATOR,
@@ -58,7 +75,9 @@ def routes(served: Served) -> list[tuple[str, str]]:
 
 def asked(person: Person, method: str, path: str, job: UUID) -> requests.Response:
     """Ask for a route, with a body that is none: who may not do it is told so before."""
-    path = path.replace("{job_id}", str(job)).replace("{name}", "none").replace("{path}", "none")
+    path = path.replace("{job_id}", str(job))
+    path = re.sub(r"\{(study|of_series|instance|frames)\}", "1", path)
+    path = re.sub(r"\{\w+\}", "none", path)
     body = None if method == "GET" else {}
     with person.request(method, path, json=body, stream=True, allow_redirects=False) as answer:
         if path != "/api/events":

@@ -13,6 +13,7 @@ import requests
 
 from pipeline.config import Configuration
 from pipeline.ledger.accounts import By, NewAccount, Role, add_account
+from pipeline.quiet import quietly
 from pipeline.review.app import make_app
 from pipeline.review.passwords import digest_of
 from pipeline.review.server import address, listening, review_server
@@ -109,7 +110,7 @@ def serving(place: Path, configuration: Configuration) -> Iterator[Served]:
             name=name, display_name=name.title(), role=role, password=password_digest()
         )
         add_account(site.ledger, new, By(actor="test"))
-    with site, listening(configuration.review) as http:
+    with site, quietly(), listening(configuration.review) as http:
         settings = configuration.review
         server = review_server(make_app(site), settings, site.ending)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [http]}, daemon=True)
