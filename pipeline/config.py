@@ -47,6 +47,14 @@ class OutputSettings:
     complex_nifti: bool = False
     """Whether reconstructed images are also written with their phase, as complex NIfTI."""
 
+    evidence: bool = True
+    """Whether files are written that a reviewer judges a result by. They change nothing in it, and
+    so are no part of the job's id."""
+
+    classical: bool = True
+    """Whether a classical reconstruction is among them, the only one that takes time: thirty steps
+    of two Fourier transforms of all coils for an image."""
+
     def __post_init__(self) -> None:
         """Check the values.
 

@@ -61,7 +61,7 @@ class OpenAnalyses:
         """Open an analysis; its networks are opened when they are first run."""
         own = self._configuration
         asked = parse_configuration(settings, Path())
-        configuration = replace(asked, models=own.models, ledger=own.ledger)
+        configuration = under(own, asked)
         (analysis,) = open_analyses([name], configuration, self._compute)
         if analysis.bundle.digest != bundle_digest:
             raise BundleRejected(
@@ -74,6 +74,20 @@ class OpenAnalyses:
         """Return the size of the files of all networks, each bundle once [bytes]."""
         bundles = {analysis.bundle.digest: analysis.bundle for analysis in self._open.values()}
         return sum(_size_of(bundle) for bundle in bundles.values())
+
+
+def under(own: Configuration, asked: Configuration) -> Configuration:
+    """Return the settings of a job with what they say nothing of: where things are, and evidence.
+
+    Parameters
+    ----------
+    own
+        The configuration of this process.
+    asked
+        The settings that the job brings.
+    """
+    output = replace(asked.output, evidence=own.output.evidence, classical=own.output.classical)
+    return replace(asked, models=own.models, ledger=own.ledger, output=output)
 
 
 def _size_of(bundle: Bundle) -> int:

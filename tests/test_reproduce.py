@@ -17,6 +17,7 @@ from PIL import Image
 from sqlalchemy import update
 
 from pipeline import __version__
+from pipeline.config import OutputSettings
 from pipeline.demo import write_study
 from pipeline.differences import Depth, difference, json_differences
 from pipeline.errors import UnusableCall
@@ -32,6 +33,8 @@ from pipeline.phantom import Phantom
 from pipeline.reproduce import Bench, reproduce
 from pipeline.reproduction import Reproduction, Stage, Verdict
 from pipeline.run import RunRequest, run
+from pipeline.study import EVIDENCE
+from pipeline.warm import OpenAnalyses
 from pipeline.work import work
 from tests.assemble.test_assembler import Site, files, site
 from tests.support.phases import write_tiny_phases
@@ -104,6 +107,22 @@ def test_a_result_of_each_analysis_is_the_same_bytes_again(
         assert found.verdict is Verdict.IDENTICAL, found
         assert found.n_files == len(at.found(job).artifacts) > 0
         assert found.stages == found.files == found.notes == ()
+
+
+@pytest.mark.parametrize("then", [True, False])
+def test_evidence_is_written_again_as_it_was_then(
+    then: bool, at: Place, phantom: Phantom, tmp_path: Path
+) -> None:
+    raw = write_nifti(
+        tmp_path / "dynamic.nii.gz", phantom_kspace(phantom, 2.0)[:3], phantom.image.affine
+    )
+    settings = {written: OutputSettings(evidence=written) for written in (True, False)}
+    at.configuration = replace(at.configuration, output=settings[then])
+    at.bench = replace(at.bench, analyses=OpenAnalyses(at.configuration, Compute(threads=1), 1))
+    job = done(at, raw, name="reconstruction")
+    assert bool({a.kind for a in at.found(job).artifacts} & EVIDENCE) == then
+    at.configuration = replace(at.configuration, output=settings[not then])
+    assert again(at, job).verdict is Verdict.IDENTICAL
 
 
 def test_the_ledger_and_the_stored_files_stay_as_they_are(at: Place) -> None:

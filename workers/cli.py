@@ -35,6 +35,7 @@ from workers import (
     receivecli,
     reproducecli,
     reviewcli,
+    reviewscli,
     upcli,
     worklistcli,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "receivecli",
     "reproducecli",
     "reviewcli",
+    "reviewscli",
     "upcli",
     "worklistcli",
 ]

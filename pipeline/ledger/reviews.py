@@ -29,7 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from pipeline.errors import UnusableCall
 from pipeline.identity import digest_bytes
 from pipeline.ledger.ledger import Transaction
-from pipeline.ledger.reviewstates import Given, ReviewState, Verdict
+from pipeline.ledger.reviewstates import ENDED, Given, ReviewState, Verdict
 from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import SHA256_LENGTH, Base, Job, now
 
@@ -262,6 +262,14 @@ def standings(
         row.job_id: Standing(state=ReviewState(row.state), readings=row.number)
         for row in session.execute(query)
     }
+
+
+def ended(session: Transaction) -> Mapping[UUID, Reading]:
+    """Return the reading that ended the review of each job whose review has ended."""
+    rows = session.scalars(
+        select(ReadingRow).where(ReadingRow.state.in_([state.value for state in ENDED]))
+    )
+    return {row.job_id: _reading(row) for row in rows}
 
 
 def successors() -> Select[UUID | None]:

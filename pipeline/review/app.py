@@ -11,6 +11,7 @@ from pipeline.review import (
     oidcroutes,
     pages,
     sessionroutes,
+    statisticsroutes,
     verdictroutes,
     worklistroutes,
 )
@@ -27,6 +28,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     accountroutes.router,
     dicomweb.router,
     verdictroutes.router,
+    statisticsroutes.router,
 )
 """All routes; each begins with what ``pipeline.review.guard`` asks for."""
 
