@@ -258,6 +258,9 @@ def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
         "measurements": [asdict(m) for m in result.measurements],
         "uncertainty": [asdict(s) for s in result.slices],
         "notes": list(dict.fromkeys([*series.notes, *result.notes, *encoding_notes(series)])),
+        "aha_segments": [asdict(m) for m in result.aha.measurements],
+        "aha_slices": [asdict(s) for s in result.aha.slices],
+        "heart_state": result.state,
     }
 
 

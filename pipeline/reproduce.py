@@ -22,6 +22,7 @@ from pipeline.ingest.inventory import take_inventory
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.pastjobs import PastJob, past_job, received_digests
 from pipeline.ledger.states import JobState
+from pipeline.ledger.succession import REVIEW
 from pipeline.perform import open_analyses
 from pipeline.receive.part10 import digest_data_set
 from pipeline.reproduction import (
@@ -148,6 +149,10 @@ def _order(stage: tuple[Stage, str]) -> int:
 
 def _input_files(past: PastJob, bench: Bench) -> tuple[Path, ...]:
     """Return the files or folders that a job's input is read from."""
+    if REVIEW in (past.configuration or {}):
+        raise _Impossible(
+            f"readers made this result of job {past.predecessor}: that one can be done again"
+        )
     if past.record.state is not JobState.DONE or not past.record.artifacts:
         raise _Impossible(f"the job is {past.record.state.value}, and has no result")
     files = bench.inputs or past.files

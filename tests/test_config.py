@@ -152,6 +152,12 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
             '[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\ndelivered = ["c"]',
             "the destinations are none",
         ),
+        (
+            '[nodes.b]\nae_title = "B"\nhost = "b"\n'
+            '[destinations.c]\nby = "folder"\nfolder = "c"\nverified_only = true\n'
+            '[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\ndelivered = ["c"]',
+            "gets verified results only",
+        ),
     ],
 )
 def test_a_connection_that_is_not_possible_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -11,6 +11,7 @@ from pipeline.config import Configuration
 from pipeline.ledger.accounts import By, NewAccount, Role, accounts, add_account
 from pipeline.ledger.tables import now
 from pipeline.owner import this_person
+from pipeline.quiet import quietly
 from pipeline.review.app import make_app
 from pipeline.review.passwords import digest_of, drawn_password
 from pipeline.review.server import address, listening, review_server
@@ -49,7 +50,7 @@ def run_review(
     """
     settings = configuration.review
     site = Site.open(place, configuration, state)
-    with site.ledger, listening(settings) as http:
+    with site, quietly(), listening(settings) as http:
         server = review_server(make_app(site), settings, site.ending)
 
         def end(_signal: int, _frame: FrameType | None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.result import PerfusionEvidence, PerfusionResult
+from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
 from pipeline.analyses.phases.anticipation import Forecast
 from pipeline.analyses.phases.ontology import END
 from pipeline.analyses.phases.result import PhasesResult
@@ -137,6 +138,11 @@ def _slice_curves(
         "series": [
             {"name": "myocardium", "segment": None, "values": _values(curves.myocardium[:, index])},
             {"name": "blood_pool", "segment": None, "values": _values(curves.blood_pool[:, index])},
+            *(
+                {"name": SEGMENT_NAMES[number], "segment": number, "values": _values(curve)}
+                for (place, number), curve in sorted(result.aha.curves.items())
+                if place == index
+            ),
         ],
         "members": [
             {

@@ -24,6 +24,9 @@ from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import ArtifactRow, Job, now
 from pipeline.study import Artifact
 
+REVIEW = "review"
+"""Key of the configuration of a job that readers made: what they said."""
+
 WITHDRAWN = (DeliveryState.WAITING, DeliveryState.CONFIRMING, DeliveryState.HELD)
 """States of deliveries that end when a result is rejected; one that is being sent goes on."""
 

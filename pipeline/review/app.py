@@ -5,6 +5,7 @@ from fastapi import APIRouter, FastAPI
 from pipeline import __version__
 from pipeline.review import (
     accountroutes,
+    dicomweb,
     events,
     jobroutes,
     oidcroutes,
@@ -25,6 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobroutes.router,
     events.router,
     accountroutes.router,
+    dicomweb.router,
     verdictroutes.router,
     statisticsroutes.router,
 )

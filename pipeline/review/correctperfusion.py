@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.remeasure import CLASSES, Found, remeasured
-from pipeline.analyses.perfusion.result import MemberScore, PerfusionResult, SliceResult
+from pipeline.analyses.perfusion.result import (
+    AhaResult,
+    AhaSlice,
+    MemberScore,
+    PerfusionResult,
+    SegmentMeasurement,
+    SliceResult,
+)
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
@@ -140,6 +147,9 @@ def write_perfusion(
         "measurements": [asdict(m) for m in result.measurements],
         "uncertainty": [asdict(s) for s in result.slices],
         "notes": list(result.notes),
+        "aha_segments": [asdict(m) for m in result.aha.measurements],
+        "aha_slices": [asdict(s) for s in result.aha.slices],
+        "heart_state": result.state,
     }
     return (*artifacts, *members), outcome
 
@@ -172,6 +182,24 @@ def _found(past: PastJob) -> Found:
             for each in _records(outcome, "measurements")
         ),
         notes=tuple(str(note) for note in _list(outcome, "notes")),
+        aha=_segments(outcome),
+        state=None if outcome.get("heart_state") is None else str(outcome["heart_state"]),
+    )
+
+
+def _segments(outcome: Mapping[str, object]) -> AhaResult:
+    """Return the segments of a result, without their curves."""
+    points = ("anterior_insertion_lps_mm", "inferior_insertion_lps_mm")
+    return AhaResult(
+        slices=tuple(
+            AhaSlice(**{**each, **{name: tuple(each[name]) for name in points}})
+            for each in _records(outcome, "aha_slices")
+        ),
+        measurements=tuple(
+            SegmentMeasurement(**each)
+            for each in _records(outcome, "aha_segments")
+            if each["value"] is not None
+        ),
     )
 
 

@@ -14,8 +14,10 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import now
 from pipeline.review.begun import Begun
 from pipeline.review.cache import Cache
+from pipeline.review.dicomstore import DicomStore
 from pipeline.review.index import Index
 from pipeline.review.limiter import Limiter
+from pipeline.review.looks import Looks
 from pipeline.review.video import Videos
 from pipeline.review.worklist import Worklist
 
@@ -36,6 +38,9 @@ class Site:
     videos: Videos
     """Makes what is played of inputs."""
 
+    dicom: DicomStore
+    """The DICOM objects that are held here."""
+
     worklist: Worklist
     """The results that are to be read."""
 
@@ -45,6 +50,9 @@ class Site:
     limiter: Limiter = field(default_factory=Limiter)
     """Counts failed logins."""
 
+    looks: Looks = field(default_factory=Looks)
+    """Which studies sessions have looked at."""
+
     begun: Begun = field(default_factory=Begun)
     """Logins at a provider that have not ended."""
 
@@ -52,8 +60,15 @@ class Site:
     """Set when the server is told to end."""
 
     @classmethod
-    def open(cls, place: str, configuration: Configuration, state: Path) -> "Site":
-        """Open the ledger at a place, and return the site; close its ledger afterwards.
+    def open(
+        cls,
+        place: str,
+        configuration: Configuration,
+        state: Path,
+        *,
+        clock: Callable[[], datetime] = now,
+    ) -> "Site":
+        """Open the ledger at a place, and return the site; close it afterwards.
 
         Parameters
         ----------
@@ -63,6 +78,8 @@ class Site:
             The site's settings.
         state
             Folder for what can be made anew: the search index, and what is shown of inputs.
+        clock
+            The time, UTC.
 
         Raises
         ------
@@ -77,11 +94,24 @@ class Site:
         return cls(
             ledger=ledger,
             cache=cache,
+            dicom=DicomStore(ledger),
             videos=Videos(cache=cache),
             worklist=Worklist(ledger, Index.open(state)),
             configuration=configuration,
+            clock=clock,
             limiter=Limiter(attempts=settings.attempts, attempts_s=settings.attempts_s),
         )
+
+    def __enter__(self) -> "Site":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the ledger and the index."""
+        self.worklist.close()
+        self.ledger.close()
 
 
 def site_of(request: Request) -> Site:

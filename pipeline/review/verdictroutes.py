@@ -15,6 +15,7 @@ from pipeline.ledger.reviewstates import Verdict
 from pipeline.review.corrections import MOST_BYTES, Kept, correctable, keep
 from pipeline.review.correctperfusion import drawn, of_members
 from pipeline.review.correctphases import MOST_SEGMENTS, Stretch, of_stretches
+from pipeline.review.displaynames import shown_name, shown_unit
 from pipeline.review.guard import Reviewer, Viewer, address_of
 from pipeline.review.problems import answers
 from pipeline.review.reasons import REASONS
@@ -109,7 +110,7 @@ class ShownMeasurement:
     """Its value."""
 
     unit: str
-    """Its unit, UCUM."""
+    """Its unit; empty for a ratio."""
 
     slice: int | None
     """The slice that it is of, from 0; null for the whole."""
@@ -289,9 +290,9 @@ def _measurement(each: Measurement) -> ShownMeasurement:
     """Return a measurement as an answer."""
     return ShownMeasurement(
         name=each.name,
-        label=each.name.replace("_", " "),
+        label=shown_name(each.name),
         value=each.value,
-        unit=each.unit,
+        unit=shown_unit(each.unit),
         slice=each.slice_index,
         segment=each.structure,
     )

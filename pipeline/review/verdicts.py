@@ -37,6 +37,7 @@ from pipeline.ledger.reviews import (
 from pipeline.ledger.reviewstates import ENDED, Given, ReviewState, Verdict, state_of, why_not
 from pipeline.ledger.states import JobState
 from pipeline.ledger.succession import (
+    REVIEW,
     Successor,
     add_successor,
     deliver_successor,
@@ -259,7 +260,7 @@ def _successor(
         "correction": None if author is None else author.sha256,
         "author": None if author is None else author.author,
     }
-    configuration = {"review": decided}
+    configuration = {REVIEW: decided}
     identity = succession(past, configuration)
     organization = desk.configuration.review.organization
     name, _, version = past.bundle.rpartition(" ")
@@ -288,7 +289,7 @@ def _successor(
         configuration=configuration,
         folder=(output.root / place).resolve(),
         artifacts=artifacts,
-        outcome=finite_object({**outcome, "review": verdict}),
+        outcome=finite_object({**outcome, REVIEW: verdict}),
     )
     return successor, lambda: output.move(files, place)
 

@@ -114,6 +114,11 @@ class Worklist:
         revision = int(now().timestamp())
         self._snapshot = Snapshot(revision=revision, rows={}, orders={}, is_whole=False)
 
+    def close(self) -> None:
+        """Close the index."""
+        with self._lock:
+            self._index.close()
+
     def snapshot(self) -> Snapshot:
         """Return the worklist as it is now, or was at the last look at the ledger.
 

@@ -7,11 +7,14 @@ from uuid import UUID
 import pytest
 from playwright.sync_api import Browser
 
+from pipeline.config import Configuration, ModelSettings
 from pipeline.imaging.nifti import write_time_series
 from pipeline.imaging.volume import TimeSeries
 from pipeline.ledger.ledger import Ledger
+from pipeline.reviewsettings import ReviewSettings
 from tests.support.readings import Readings, copied, phases_job, run_perfusion
 from tests.support.reviewpage import Reader, add_readers, browser, served, write_results
+from tests.support.reviewserver import Served, serving
 from tests.support.videos import write_dicom_video
 
 
@@ -82,3 +85,20 @@ def reader(chromium: Browser, review_address: str) -> Iterator[Reader]:
     yield somebody
     somebody.close()
     assert somebody.complaints == []
+
+
+@pytest.fixture
+def served(perfusion_run: tuple[Path, UUID], tiny_bundle: Path, tmp_path: Path) -> Iterator[Served]:
+    """Return a server of a ledger with a result of perfusion, and its clock."""
+    copied(perfusion_run, tmp_path / "site", tiny_bundle).ledger.close()
+    configuration = Configuration(
+        review=ReviewSettings(port=0, attempts=3), models=ModelSettings(path=tiny_bundle)
+    )
+    with serving(tmp_path / "site" / "ledger.db", configuration) as running:
+        yield running
+
+
+@pytest.fixture
+def job(perfusion_run: tuple[Path, UUID]) -> UUID:
+    """Return the job of the result that is served."""
+    return perfusion_run[1]

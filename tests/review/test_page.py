@@ -21,6 +21,12 @@ def centre(locator: Locator) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
+def in_view(locator: Locator) -> Locator:
+    """Scroll until something is in the middle of the window."""
+    locator.evaluate("element => element.scrollIntoView({block: 'center'})")
+    return locator
+
+
 def drag(reader: Reader, start: tuple[float, float], by: tuple[float, float]) -> None:
     """Drag with the mouse."""
     mouse = reader.page.mouse
@@ -83,13 +89,13 @@ def test_the_least_certain_is_found_scrolled_edited_and_accepted(
     reader.picture("perfusion uncertainty")
     window = page.get_by_text(re.compile("^window"))
     was = window.inner_text()
-    drag(reader, centre(stage), (60, 0))
+    drag(reader, centre(in_view(stage)), (60, 0))
     expect(window).not_to_have_text(was)
 
     page.keyboard.press("e")
     points = page.get_by_role("button", name=re.compile("Epicardium, point"))
     expect(points.nth(5)).to_be_visible()
-    drag(reader, centre(points.nth(3)), (18, 10))
+    drag(reader, centre(in_view(points.nth(3))), (18, 10))
     points.nth(5).focus()
     page.keyboard.press("ArrowRight")
     reader.picture("perfusion contour")
@@ -167,7 +173,7 @@ def test_a_boundary_is_dragged_and_saved(reader: Reader, review_ledger: Path) ->
     edges = page.get_by_role("slider", name=re.compile("Boundary between"))
     first = edges.first
     was = float(first.get_attribute("aria-valuenow") or 0)
-    drag(reader, centre(first), (30, 0))
+    drag(reader, centre(in_view(first)), (30, 0))
     moved = float(edges.first.get_attribute("aria-valuenow") or 0)
     assert moved > was + 5
     edges.first.focus()

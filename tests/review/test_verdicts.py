@@ -1,29 +1,38 @@
 """Verdicts: what readers may say, and what follows from it, once and for good."""
 
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pydicom
 import pytest
+from sqlalchemy import update
 
 from pipeline.connections import Destination, Node
 from pipeline.deliver.gate import check
 from pipeline.errors import ReviewRefused, UnusableCall
+from pipeline.infer.session import Compute
 from pipeline.ledger.audit import Sought, entries
 from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.deliverycare import WantedDeliveries, deliveries
 from pipeline.ledger.exchange import DeliveryState
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.reviews import readings_of, standings
 from pipeline.ledger.reviewstates import ReviewState, Verdict
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import without_statistics
+from pipeline.ledger.tables import Job
 from pipeline.outputs import what_is_wrong
-from pipeline.review.verdicts import Said, may_judge
+from pipeline.reproduce import Bench, reproduce
+from pipeline.reproduction import Verdict as Reproduced
+from pipeline.review.verdicts import Reader, Said, may_judge
 from tests.support.deliveries import Running
 from tests.support.deliveries import Site as DeliverySite
+from tests.support.jobs import job_request
 from tests.support.orthanc import Orthanc, needs_orthanc
 from tests.support.readings import (
     ACCEPTED,
@@ -34,10 +43,12 @@ from tests.support.readings import (
     REJECTED,
     Readings,
     copied,
+    made_job,
     plain,
 )
 from tests.support.runs import files_of
 from tests.support.service import wait_until
+from tests.support.written import write_reconstruction
 
 
 def test_an_accepted_result_is_a_job_of_its_own_with_a_verified_report(desk: Readings) -> None:
@@ -274,3 +285,85 @@ def test_phases_are_accepted(phases_desk: Readings) -> None:
     report = pydicom.dcmread(path)
     assert report.VerificationFlag == "VERIFIED"
     assert str(report.VerifyingObserverSequence[0].VerifyingObserverName) == ANNA.display_name
+
+
+def test_a_verified_result_is_told_to_be_made_of_another_job(
+    desk: Readings, tmp_path: Path
+) -> None:
+    successor = desk.accepted()
+    bench = Bench(
+        ledger=desk.ledger,
+        configuration=desk.configuration,
+        compute=Compute(threads=1),
+        scratch=tmp_path / "again",
+    )
+    found = reproduce(successor.job_id, bench)
+    assert found.verdict is Reproduced.IMPOSSIBLE
+    assert found.notes == (
+        f"readers made this result of job {desk.job_id}: that one can be done again",
+    )
+
+
+def test_a_result_that_late_instances_have_replaced_is_not_judged(desk: Readings) -> None:
+    later = job_request("later")
+    desk.ledger.begin(later)
+    with desk.ledger.transaction() as session:
+        session.execute(
+            update(Job)
+            .where(Job.id == later.identity.job_id)
+            .values(state="done", predecessor_id=desk.job_id)
+        )
+    with pytest.raises(ReviewRefused, match="takes the place of job"):
+        desk.say(ACCEPTED)
+
+
+def test_of_two_readers_at_once_one_ends_the_review_and_the_other_is_told(desk: Readings) -> None:
+    def say(reader: Reader) -> ReviewState | str:
+        try:
+            return desk.say(ACCEPTED, reader).state
+        except ReviewRefused as refused:
+            return str(refused)
+
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(say, (ANNA, BERT, CARL)))
+    refused = [each for each in found if not isinstance(each, ReviewState)]
+    assert len(refused) == 2
+    assert all("look again" in each or "has ended" in each for each in refused)
+    with desk.ledger.reading() as session:
+        (reading,) = readings_of(session, desk.job_id)
+    successor = past_job(desk.ledger, reading.successor_job_id or uuid4())
+    assert successor.record.folder is not None
+    assert what_is_wrong(successor.record.folder, successor.record.artifacts) is None
+
+
+def test_files_of_a_verdict_that_was_not_recorded_are_replaced(
+    perfusion_run: tuple[Path, UUID], tiny_bundle: Path, tmp_path: Path
+) -> None:
+    desk = copied(perfusion_run, tmp_path / "first", tiny_bundle)
+    successor = desk.accepted()
+    assert successor.record.folder is not None
+    name = successor.record.folder.name
+    desk.ledger.close()
+    desk = copied(perfusion_run, tmp_path / "second", tiny_bundle)
+    stale = desk.folder().parent / name
+    shutil.copytree(successor.record.folder, stale)
+    (stale / "report.dcm").write_bytes(b"of an earlier moment")
+    again = desk.accepted()
+    assert again.record.folder == stale.resolve()
+    assert what_is_wrong(stale, again.record.artifacts) is None
+    desk.ledger.close()
+
+
+def test_a_reconstruction_is_accepted_with_its_images_as_they_are(tmp_path: Path) -> None:
+    with Ledger.open(str(tmp_path / "ledger.db")) as ledger:
+        desk = made_job(ledger, write_reconstruction(tmp_path), "reconstruction")
+        before = files_of(desk.folder())
+        successor = desk.accepted()
+        assert successor.record.folder is not None
+        after = files_of(successor.record.folder)
+        assert {n for n, d in after.items() if before.get(n) != d} == {
+            "key_objects.dcm",
+            "verdict.json",
+        }
+        path = successor.record.folder / "key_objects.dcm"
+        assert check(path, desk.configuration.gate) == ()

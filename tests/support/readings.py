@@ -23,6 +23,8 @@ from pipeline.phases import _phases_outcome
 from pipeline.review.verdicts import Desk, Reader, Said, give_verdict
 from pipeline.reviewsettings import ReviewSettings
 from pipeline.study import VideoSeries
+from tests.support.deliveries import artifacts_in
+from tests.support.jobs import job_request
 from tests.support.phaseresults import phases_result
 from tests.support.results import CONTEXT
 from tests.support.runs import Site
@@ -154,3 +156,16 @@ def phases_job(ledger: Ledger, video: Path, output: Path) -> Readings:
 def plain(reading: Reading) -> dict[str, object]:
     """Return a reading without its time."""
     return {name: value for name, value in asdict(reading).items() if name != "at"}
+
+
+def made_job(ledger: Ledger, folder: Path, analysis: str) -> Readings:
+    """Record a folder of made-up results as a job that is done, without its source."""
+    request = job_request(analysis)
+    identity = replace(request.identity, analysis=analysis)
+    attempt = ledger.begin(replace(request, identity=identity))
+    artifacts = [
+        replace(each, kind="key_objects" if each.kind == "key_objects" else "image")
+        for each in artifacts_in(folder)
+    ]
+    assert ledger.complete(identity.job_id, attempt, folder=folder, artifacts=artifacts, outcome={})
+    return Readings(ledger, identity.job_id)

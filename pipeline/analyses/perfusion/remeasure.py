@@ -5,12 +5,14 @@ measured by the analysis's own code: motion is corrected around the place of the
 curves and slopes are those of the corrected labels. The networks are not run.
 """
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Place
 from pipeline.analyses.perfusion.measure import mean_curve, measure
@@ -19,6 +21,7 @@ from pipeline.analyses.perfusion.prepare import PreparedSlice, prepare_slice
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     MYOCARDIUM,
+    AhaResult,
     PerfusionResult,
     SliceResult,
     TimeIntensityCurves,
@@ -30,6 +33,9 @@ from pipeline.study import Measurement
 
 DRAWN = "contours by a reader"
 """What stands for the chosen member of a slice that a person has drawn on."""
+
+OF_SEGMENTS = re.compile(r"(slice \d+: )?(no segments|segments):")
+"""Notes on segments: those of the corrected slices take their place."""
 
 CLASSES = (0, MYOCARDIUM, BLOOD_POOL)
 """Values of a segmentation."""
@@ -53,6 +59,12 @@ class Found:
 
     notes: tuple[str, ...]
     """What a reader should know."""
+
+    aha: AhaResult = field(default_factory=AhaResult)
+    """The segments of the American Heart Association."""
+
+    state: str | None = None
+    """``rest`` or ``stress``; None where that is not known."""
 
 
 def remeasured(
@@ -94,14 +106,18 @@ def remeasured(
     )
     volume = image.volume_like(labels)
     measured = measure(volume, slices, curves, times_are_estimated=image.times_are_estimated)
+    aha = _segments(image, before.aha, [*_segmented(slices, prepared, labels)], changed)
+    kept = tuple(note for note in before.notes if not OF_SEGMENTS.match(note))
     return PerfusionResult(
         segmentation=volume,
         uncertainty=before.uncertainty,
         slices=slices,
         curves=curves,
         measurements=tuple(_merged(before.measurements, measured, changed)),
-        notes=(*before.notes, *_notes(slices, changed, chosen)),
+        notes=(*kept, *_notes(slices, changed, chosen), *aha.notes),
         stage_seconds={},
+        aha=aha,
+        state=before.state,
     )
 
 
@@ -193,6 +209,40 @@ def _corrected(
         peak_beat=beat,
         peak_shift_mm=(float(row_mm), float(column_mm)),
         residual_motion_mm=residual_motion_mm(prepared.shifts_mm),
+    )
+
+
+def _segmented(
+    slices: tuple[SliceResult, ...], prepared: list[PreparedSlice], labels: NDArray[np.uint8]
+) -> Iterator[SegmentedSlice]:
+    """Yield the slices that have a myocardium, on the model's grid."""
+    for index, ready in enumerate(prepared):
+        if slices[index].chosen_member is not None:
+            yield SegmentedSlice(
+                slice_index=index,
+                square=ready.square,
+                classes=on_square(labels[index], ready.grid),
+                grid=ready.grid,
+            )
+
+
+def _segments(
+    image: TimeSeries, before: AhaResult, found: list[SegmentedSlice], changed: list[bool]
+) -> AhaResult:
+    """Return the segments: of slices that have not changed as before, if their heights are too."""
+    anew = measure_segments(found, image)
+    heights = {s.slice_index: s.level for s in anew.slices}
+    unchanged = [s for s in before.slices if not changed[s.slice_index]]
+    if any(heights.get(s.slice_index) != s.level for s in unchanged):
+        return anew
+    kept = {s.slice_index for s in unchanged}
+    slices = [*unchanged, *(s for s in anew.slices if s.slice_index not in kept)]
+    old = [m for m in before.measurements if m.slice_index in kept]
+    measurements = [*old, *(m for m in anew.measurements if m.slice_index not in kept)]
+    return replace(
+        anew,
+        slices=tuple(sorted(slices, key=lambda s: s.slice_index)),
+        measurements=tuple(sorted(measurements, key=lambda m: m.slice_index)),
     )
 
 
