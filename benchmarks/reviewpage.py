@@ -21,7 +21,7 @@ from uuid import NAMESPACE_OID, uuid5
 from playwright.sync_api import Browser, Page
 
 from benchmarks.report import RESULTS
-from tests.support.reviewpage import Reader, add_readers, browser, served
+from tests.support.reviewpage import Reader, add_readers, browser, page_served
 
 FRAMES = 30
 """Beats that are scrolled through."""
@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shutil.copy(given.results / "ledger.db", ledger)
         lengthen(ledger, given.rows)
         add_readers(ledger)
-        with served(ledger, "", Path(scratch)) as address, browser() as chromium:
+        with page_served(ledger, "", Path(scratch)) as address, browser() as chromium:
             figures = measure(chromium, address, given.rows, given.rounds)
     print(table(figures))
     RESULTS.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from pipeline.imaging.volume import TimeSeries
 from pipeline.ledger.ledger import Ledger
 from pipeline.reviewsettings import ReviewSettings
 from tests.support.readings import Readings, copied, phases_job, run_perfusion
-from tests.support.reviewpage import Reader, add_readers, browser, served, write_results
+from tests.support.reviewpage import Reader, add_readers, browser, page_served, write_results
 from tests.support.reviewserver import Served, serving
 from tests.support.videos import write_dicom_video
 
@@ -67,7 +67,7 @@ def review_address(
 ) -> Iterator[str]:
     """Return where the page is served."""
     settings = f'[models]\npath = "{tiny_bundle}"\n[review]\norganization = "St. Elsewhere"\n'
-    with served(review_ledger, settings, tmp_path_factory.mktemp("served")) as address:
+    with page_served(review_ledger, settings, tmp_path_factory.mktemp("served")) as address:
         yield address
 
 

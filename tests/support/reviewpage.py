@@ -105,7 +105,7 @@ def add_readers(ledger: Path) -> None:
 
 
 @contextmanager
-def served(ledger: Path, settings: str, folder: Path) -> Iterator[str]:
+def page_served(ledger: Path, settings: str, folder: Path) -> Iterator[str]:
     """Serve the page by the command, with these settings; yield its address."""
     port = free_port()
     config = folder / "site.toml"
