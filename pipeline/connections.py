@@ -22,6 +22,9 @@ LAST_PORT = 65535
 CONFIRMATIONS = ("none", "query", "commitment")
 """What proves a delivery: the answer alone, a query that finds it, or the archive's commitment."""
 
+AFTER_REVIEW = ("also", "never")
+"""Whether a destination that gets results at once gets the verified ones, too."""
+
 WAYS = ("c-store", "stow-rs", "folder", "s3")
 """How results go to a destination."""
 
@@ -125,6 +128,13 @@ class Destination:
     analyses: tuple[str, ...] = ()
     """Analyses whose results go there; none takes all."""
 
+    verified_only: bool = False
+    """Whether a result goes there only when it is accepted, verified and with all its objects."""
+
+    after_review: str = "also"
+    """Whether a result that has gone there at once is followed by what was accepted of it: one of
+    ``AFTER_REVIEW``."""
+
     kinds: tuple[str, ...] = ()
     """Kinds of artifact that go there; none takes all that can: DICOM objects, or every file."""
 
@@ -163,6 +173,7 @@ class Destination:
         for name, value, possible in (
             ("by", self.by, WAYS),
             ("confirm", self.confirm, CONFIRMATIONS),
+            ("after_review", self.after_review, AFTER_REVIEW),
         ):
             if value not in possible:
                 raise UnusableCall(f"{name} is {value!r}, possible is {', '.join(possible)}")
@@ -171,11 +182,17 @@ class Destination:
             raise UnusableCall(f"by {self.by} needs {needs}")
         if self.deidentify and self.deidentify_key is None:
             raise UnusableCall("deidentify needs deidentify_key")
-        if self.confirm == "commitment" and self.by not in ("c-store", "stow-rs"):
-            raise UnusableCall(f"by {self.by} knows no commitment")
+        self._check_together()
         for name in ("confirm_s", "retry_s", "longest_retry_s", "connections", "breaks_after"):
             if getattr(self, name) <= 0:
                 raise UnusableCall(f"{name} is {getattr(self, name)}, needed is more than 0")
+
+    def _check_together(self) -> None:
+        """Check values that forbid each other."""
+        if self.verified_only and self.after_review == "never":
+            raise UnusableCall("verified_only with after_review never: nothing would go there")
+        if self.confirm == "commitment" and self.by not in ("c-store", "stow-rs"):
+            raise UnusableCall(f"by {self.by} knows no commitment")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

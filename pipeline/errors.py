@@ -49,6 +49,10 @@ class UnusableCall(PipelineError):
     """The command was called with arguments that cannot be carried out."""
 
 
+class ReviewRefused(PipelineError):
+    """A reader asks for what the state of a review, or of a result, forbids. Told to the reader."""
+
+
 class LedgerUnavailable(PipelineError):
     """The ledger cannot be read or written now. What was computed is not recorded; run again."""
 

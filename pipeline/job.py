@@ -6,6 +6,7 @@ run.
 """
 
 import logging
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -20,7 +21,9 @@ from pipeline.drift.describe import describe
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import LedgerUnavailable, PipelineError
 from pipeline.flush import flush_tree
+from pipeline.ledger.given import Given
 from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger, Transaction
+from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import Described, record_within
 from pipeline.manifest import Failure, JobEntry, ModelReference, finite_object
@@ -104,9 +107,10 @@ def carry_out(job: PlannedJob, place: Workplace, progress: Callable[[float], Non
         record = place.ledger.find(job.identity.job_id)
         why = _why_again(record, job, place)
         if record is not None and why is None:
+            _keep_inputs(job, place)
             return _reused(entry, record)
         entry = replace(entry, notes=(*entry.notes, *([why] if why else [])))
-        attempt = place.ledger.begin(job_request(job))
+        attempt = place.ledger.begin(job_request(job), given(job))
         made = carry_out_attempt(job, place, attempt, progress)
         late = "a later attempt of this job has begun; the ledger waits for it"
         notes = entry.notes if made.is_last else (*entry.notes, late)
@@ -150,6 +154,24 @@ def job_request(job: PlannedJob) -> JobRequest:
         bundle_version=job.analysis.bundle.version,
         software_version=__version__,
     )
+
+
+def given(job: PlannedJob) -> Given:
+    """Return where the files of a job lie, and its settings."""
+    files = [Path(os.path.abspath(path)) for path in job.candidate.files]  # noqa: PTH100 - keeps links
+    root = Path(os.path.commonpath([path.parent for path in files]))
+    return Given(
+        input_root=root,
+        inputs=tuple(path.relative_to(root).as_posix() for path in files),
+        configuration=job.analysis.configuration,
+    )
+
+
+def _keep_inputs(job: PlannedJob, place: Workplace) -> None:
+    """Record where the input of a job that is done lies, if the ledger does not have it."""
+    known = past_job(place.ledger, job.identity.job_id).files
+    if known is None or not all(path.is_file() for path in known):
+        place.ledger.found_again(job.identity.job_id, given(job))
 
 
 def _why_again(record: JobRecord | None, job: PlannedJob, place: Workplace) -> str | None:

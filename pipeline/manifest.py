@@ -50,6 +50,10 @@ class ModelReference:
     """SHA-256 over its files, hexadecimal."""
 
 
+OF_PERFUSION = ("aha_segments", "aha_slices", "heart_state")
+"""What the outcome of a perfusion job has besides; one of an earlier version has none of it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobEntry:
     """How a job came out."""
@@ -118,6 +122,7 @@ class JobEntry:
             "uncertainty": outcome.get("uncertainty", []),
             "notes": list(self.all_notes),
             "timings": outcome.get("timings", {}),
+            **{key: outcome[key] for key in OF_PERFUSION if key in outcome},
             "artifacts": [
                 {**asdict(a), "relative_path": f"{self.folder}/{a.relative_path}"}
                 for a in self.artifacts

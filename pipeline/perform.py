@@ -25,6 +25,7 @@ from pipeline.analysis import Analysis, Kind, Performed
 from pipeline.bundled.kinds import bundled_kinds, registered_kinds
 from pipeline.config import Configuration
 from pipeline.encode.context import encoding_context
+from pipeline.encode.evidence import write_perfusion_evidence, write_reconstruction_evidence
 from pipeline.encode.perfusion import encode_perfusion, encoding_notes
 from pipeline.encode.reconstruction import encode_reconstruction, why_no_dicom
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
@@ -46,14 +47,14 @@ class Perfusion:
         self.bundle = bundle
         self._compute = compute
         self._settings = configuration.perfusion
-        self._segmentation_types = configuration.output.segmentation_types
+        self._output = configuration.output
 
     @property
     def configuration(self) -> Mapping[str, object]:
         """All settings that the result depends on, as JSON values."""
         return {
             "perfusion": self._settings.as_dict(),
-            "output": {"segmentation_types": list(self._segmentation_types)},
+            "output": {"segmentation_types": list(self._output.segmentation_types)},
         }
 
     @cached_property
@@ -88,9 +89,11 @@ class Perfusion:
             series,
             job_id,
             self.bundle,
-            segmentation_types=self._segmentation_types,
+            segmentation_types=self._output.segmentation_types,
         )
         artifacts = encode_perfusion(result, series, context, folder)
+        if self._output.evidence:
+            artifacts += write_perfusion_evidence(result, series, folder)
         timings = {
             "open_networks": analysing - opening,
             **result.stage_seconds,
@@ -149,7 +152,14 @@ class Reconstruction:
         opening = perf_counter()
         networks = self.networks
         analysing = perf_counter()
-        result = reconstruction.reconstruct(series.kspace, networks, self._settings, progress)
+        asked = reconstruction.Evidence(classical=self._output.classical)
+        result = reconstruction.reconstruct(
+            series.kspace,
+            networks,
+            self._settings,
+            progress,
+            evidence=asked if self._output.evidence else None,
+        )
         encoding = perf_counter()
         context = encoding_context(
             series,
@@ -159,6 +169,7 @@ class Reconstruction:
             complex_nifti=self._output.complex_nifti,
         )
         artifacts = encode_reconstruction(result, series, context, folder)
+        artifacts += write_reconstruction_evidence(result, series, folder)
         timings = {
             "open_networks": analysing - opening,
             **result.stage_seconds,
@@ -287,6 +298,9 @@ def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
         "measurements": [asdict(m) for m in result.measurements],
         "uncertainty": [asdict(s) for s in result.slices],
         "notes": list(dict.fromkeys([*series.notes, *result.notes, *encoding_notes(series)])),
+        "aha_segments": [asdict(m) for m in result.aha.measurements],
+        "aha_slices": [asdict(s) for s in result.aha.slices],
+        "heart_state": result.state,
     }
 
 

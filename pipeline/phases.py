@@ -14,6 +14,7 @@ from pipeline.analyses.phases.result import PhasesResult
 from pipeline.analysis import Performed
 from pipeline.config import Configuration
 from pipeline.encode.context import encoding_context
+from pipeline.encode.evidence import write_phases_evidence
 from pipeline.encode.perfusion import encoding_notes
 from pipeline.encode.phases import encode_phases
 from pipeline.errors import NotApplicable
@@ -35,6 +36,7 @@ class Phases:
         self.bundle = bundle
         self._compute = compute
         self._settings = configuration.phases
+        self._evidence = configuration.output.evidence
 
     @property
     def configuration(self) -> Mapping[str, object]:
@@ -87,6 +89,8 @@ class Phases:
         artifacts = encode_phases(
             result, series, context, self._settings.review_uncertainty, folder
         )
+        if self._evidence:
+            artifacts += write_phases_evidence(result, folder)
         timings = {
             "open_networks": analysing - opening,
             **result.stage_seconds,

@@ -22,6 +22,7 @@ from pipeline.ingest.inventory import take_inventory
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.pastjobs import PastJob, past_job, received_digests
 from pipeline.ledger.states import JobState
+from pipeline.ledger.succession import REVIEW
 from pipeline.perform import open_analyses
 from pipeline.receive.part10 import digest_data_set
 from pipeline.reproduction import (
@@ -34,7 +35,8 @@ from pipeline.reproduction import (
     stored_altered,
     stored_gone,
 )
-from pipeline.warm import OpenAnalyses
+from pipeline.study import EVIDENCE
+from pipeline.warm import OpenAnalyses, under
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,13 +149,15 @@ def _order(stage: tuple[Stage, str]) -> int:
 
 def _input_files(past: PastJob, bench: Bench) -> tuple[Path, ...]:
     """Return the files or folders that a job's input is read from."""
+    if REVIEW in (past.configuration or {}):
+        raise _Impossible(
+            f"readers made this result of job {past.predecessor}: that one can be done again"
+        )
     if past.record.state is not JobState.DONE or not past.record.artifacts:
         raise _Impossible(f"the job is {past.record.state.value}, and has no result")
     files = bench.inputs or past.files
     if files is None:
-        raise _Impossible(
-            "the ledger does not have the inputs of a run without the service: give --input"
-        )
+        raise _Impossible("the ledger does not have the inputs of this job: give --input")
     missing = [path for path in files if not path.exists()]
     if missing:
         raise _Impossible(f"{missing[0].name}: gone ({len(missing)} of {len(files)} inputs are)")
@@ -162,7 +166,7 @@ def _input_files(past: PastJob, bench: Bench) -> tuple[Path, ...]:
 
 def _analysis(past: PastJob, bench: Bench, stages: list[tuple[Stage, str]]) -> Analysis:
     """Return the analysis with the bundle and the settings of a job."""
-    own = bench.configuration
+    own = _with_evidence_of(past, bench.configuration)
     try:
         settings = _settings(past, own, bench.compute)
         opened = OpenAnalyses(own, bench.compute, memory_mib=0)
@@ -173,13 +177,20 @@ def _analysis(past: PastJob, bench: Bench, stages: list[tuple[Stage, str]]) -> A
         if not bench.anyway:
             raise _Impossible(f"bundle {past.bundle} is not here: {problem}") from problem
     try:
-        asked = replace(parse_configuration(settings, Path()), models=own.models)
+        asked = under(own, parse_configuration(settings, Path()))
         (analysis,) = open_analyses([past.analysis], asked, bench.compute)
     except BundleRejected as problem:
         raise _Impossible(f"no bundle is here: {problem}") from problem
     digests = f"digest {past.bundle_digest[:12]} then, {analysis.bundle.digest[:12]} now"
     stages.append((Stage.BUNDLE, digests))
     return analysis
+
+
+def _with_evidence_of(past: PastJob, own: Configuration) -> Configuration:
+    """Return a configuration that has as much evidence written as a job has."""
+    kinds = {artifact.kind for artifact in past.record.artifacts}
+    output = replace(own.output, evidence=bool(kinds & EVIDENCE), classical="classical" in kinds)
+    return replace(own, output=output)
 
 
 def _settings(past: PastJob, own: Configuration, compute: Compute) -> Mapping[str, object]:

@@ -229,13 +229,20 @@ class Measurement:
     """What was measured: ``myocardium``, ``blood_pool``; None where it is the series or slice."""
 
 
+EVIDENCE = frozenset(
+    ("members", "curves", "zero_filled", "classical", "coverage", "residual", "anticipated")
+)
+"""Kinds of artifacts that a result is judged by: they change nothing in it, and a site may leave
+them out."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Artifact:
     """A file that a job wrote."""
 
     kind: str
     """What it is: ``segmentation``, ``uncertainty_map``, ``report``, ``overview``, ``image``,
-    ``key_frame``, ``key_objects``, ``figure``, ``nifti`` and the like."""
+    ``key_frame``, ``key_objects``, ``figure``, ``nifti``, those of ``EVIDENCE`` and the like."""
 
     relative_path: str
     """Path under the output folder, with forward slashes."""

@@ -15,7 +15,7 @@ from pipeline.errors import UnreadableFile, UnusableCall
 from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.inventory import Inventory, take_inventory
 from pipeline.inservice import Assigned, InService
-from pipeline.job import job_request
+from pipeline.job import given, job_request
 from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
 from pipeline.ledger.queue import JobOrder, Queue, Submission
 from pipeline.ledger.roles import Role
@@ -126,9 +126,9 @@ def submit(
     BundleRejected
         If the bundle of a live version is not there.
     """
-    for given in inputs:
-        if not given.exists():
-            raise UnusableCall(f"{given}: no such file or folder")
+    for path in inputs:
+        if not path.exists():
+            raise UnusableCall(f"{path}: no such file or folder")
     found = find(take_inventory(inputs), analyses, terms)
     queue = Queue(ledger)
     submitted = [
@@ -241,16 +241,15 @@ def _refusal(candidate: Candidate, reason: str) -> Refusal:
 
 def job_order(job: PlannedJob, terms: Terms, routing: Routing | None = None) -> JobOrder:
     """Return how a job is to be done; what the call says goes before the rules."""
-    files = [Path(os.path.abspath(path)) for path in job.candidate.files]  # noqa: PTH100 - keeps links
-    root = Path(os.path.commonpath([path.parent for path in files]))
+    found = given(job)
     lane, priority = (LANE, PRIORITY) if routing is None else (routing.lane, routing.priority)
     return JobOrder(
         lane=lane if terms.lane is None else terms.lane,
         priority=priority if terms.priority is None else terms.priority,
         attempts=terms.attempts,
-        input_root=root,
-        inputs=tuple(path.relative_to(root).as_posix() for path in files),
-        configuration=job.analysis.configuration,
+        input_root=found.input_root,
+        inputs=found.inputs,
+        configuration=found.configuration,
         output=terms.output.absolute(),
         routing=None if routing is None else routing.to_json(),
     )

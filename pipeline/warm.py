@@ -65,7 +65,7 @@ class OpenAnalyses:
         own = self._configuration
         asked = parse_configuration(settings, Path())
         models = models_of(own.models, bundle_digest)
-        configuration = replace(asked, models=models, ledger=own.ledger)
+        configuration = replace(under(own, asked), models=models)
         (analysis,) = open_analyses([name], configuration, self._compute)
         if analysis.bundle.digest != bundle_digest:
             raise BundleRejected(
@@ -78,6 +78,20 @@ class OpenAnalyses:
         """Return the size of the files of all networks, each bundle once [bytes]."""
         bundles = {analysis.bundle.digest: analysis.bundle for analysis in self._open.values()}
         return sum(_size_of(bundle) for bundle in bundles.values())
+
+
+def under(own: Configuration, asked: Configuration) -> Configuration:
+    """Return the settings of a job with what they say nothing of: where things are, and evidence.
+
+    Parameters
+    ----------
+    own
+        The configuration of this process.
+    asked
+        The settings that the job brings.
+    """
+    output = replace(asked.output, evidence=own.output.evidence, classical=own.output.classical)
+    return replace(asked, models=own.models, ledger=own.ledger, output=output)
 
 
 def _size_of(bundle: Bundle) -> int:

@@ -116,7 +116,8 @@ def test_raw_data_of_a_scanner_become_images_and_an_uncertainty_map(
     assert job.failure is None
     assert job.identity.analysis == "reconstruction"
     kinds = {a.kind for a in job.artifacts}
-    assert kinds == {"image", "uncertainty_map", "key_objects", "nifti", "figure"}
+    evidence = {"zero_filled", "classical", "coverage", "residual"}
+    assert kinds == {"image", "uncertainty_map", "key_objects", "nifti", "figure", *evidence}
     outcome = job.outcome or {}
     names = {m["name"] for m in outcome["measurements"]}  # type: ignore[union-attr,index]
     assert {"acceleration", "kspace_residual", "mean_relative_uncertainty"} <= names

@@ -6,16 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.analyses.perfusion.settings import PerfusionSettings
-from pipeline.config import (
-    Configuration,
-    OutputSettings,
-    ServiceSettings,
-    WorkerSettings,
-    read_configuration,
-)
+from pipeline.config import Configuration, OutputSettings, read_configuration
 from pipeline.connections import Destination, Node, ReceiveSettings, TlsSettings
 from pipeline.errors import UnusableCall
 from pipeline.routing.rules import read_rules
+from pipeline.servicesettings import ServiceSettings, WorkerSettings
 from pipeline.steps import WorklistSettings
 
 DEFAULT = Path(__file__).parents[1] / "configs" / "default.toml"
@@ -151,6 +146,12 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
             '[nodes.b]\nae_title = "B"\nhost = "b"\n'
             '[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\ndelivered = ["c"]',
             "the destinations are none",
+        ),
+        (
+            '[nodes.b]\nae_title = "B"\nhost = "b"\n'
+            '[destinations.c]\nby = "folder"\nfolder = "c"\nverified_only = true\n'
+            '[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\ndelivered = ["c"]',
+            "gets verified results only",
         ),
     ],
 )

@@ -17,12 +17,14 @@ from PIL import Image
 from sqlalchemy import update
 
 from pipeline import __version__
+from pipeline.config import OutputSettings
 from pipeline.demo import write_study
 from pipeline.differences import Depth, difference, json_differences
 from pipeline.errors import UnusableCall
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import write_file_list
 from pipeline.infer.session import Compute
+from pipeline.ledger.care import Care
 from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import Job
@@ -31,6 +33,8 @@ from pipeline.phantom import Phantom
 from pipeline.reproduce import Bench, reproduce
 from pipeline.reproduction import Reproduction, Stage, Verdict
 from pipeline.run import RunRequest, run
+from pipeline.study import EVIDENCE
+from pipeline.warm import OpenAnalyses
 from pipeline.work import work
 from tests.assemble.test_assembler import Site, files, site
 from tests.support.phases import write_tiny_phases
@@ -103,6 +107,22 @@ def test_a_result_of_each_analysis_is_the_same_bytes_again(
         assert found.verdict is Verdict.IDENTICAL, found
         assert found.n_files == len(at.found(job).artifacts) > 0
         assert found.stages == found.files == found.notes == ()
+
+
+@pytest.mark.parametrize("then", [True, False])
+def test_evidence_is_written_again_as_it_was_then(
+    then: bool, at: Place, phantom: Phantom, tmp_path: Path
+) -> None:
+    raw = write_nifti(
+        tmp_path / "dynamic.nii.gz", phantom_kspace(phantom, 2.0)[:3], phantom.image.affine
+    )
+    settings = {written: OutputSettings(evidence=written) for written in (True, False)}
+    at.configuration = replace(at.configuration, output=settings[then])
+    at.bench = replace(at.bench, analyses=OpenAnalyses(at.configuration, Compute(threads=1), 1))
+    job = done(at, raw, name="reconstruction")
+    assert bool({a.kind for a in at.found(job).artifacts} & EVIDENCE) == then
+    at.configuration = replace(at.configuration, output=settings[not then])
+    assert again(at, job).verdict is Verdict.IDENTICAL
 
 
 def test_the_ledger_and_the_stored_files_stay_as_they_are(at: Place) -> None:
@@ -233,12 +253,40 @@ def test_a_job_without_a_result_cannot_be_compared(at: Place) -> None:
         again(at, UUID(int=1))
 
 
-def test_a_run_without_the_service_needs_its_inputs_and_its_settings(at: Place) -> None:
-    (path,) = write_volumes(at.folder / "in", 1)
+def ran(at: Place, path: Path) -> UUID:
     analyses = open_analyses(["tally"], at.configuration)
     request = RunRequest(inputs=(path,), output=at.folder / "out", analyses=analyses)
     (entry,) = run(request, at.ledger, Heard()).jobs
-    job = entry.identity.job_id
+    return entry.identity.job_id
+
+
+def test_a_run_without_the_service_leaves_its_inputs_and_its_settings(at: Place) -> None:
+    (path,) = write_volumes(at.folder / "in", 1)
+    job = ran(at, path)
+    assert again(at, job).verdict is Verdict.IDENTICAL
+    past = past_job(at.ledger, job)
+    assert past.files == (path,)
+    assert past.configuration == open_analyses(["tally"], at.configuration)[0].configuration
+    assert Care(at.ledger).retry(job, 1) is None, "the service was not told where results go"
+
+
+def test_a_run_that_finds_a_job_done_says_where_its_input_is_now(at: Place) -> None:
+    (path,) = write_volumes(at.folder / "in", 1)
+    job = ran(at, path)
+    moved = path.rename(at.folder / "moved.nii")
+    assert again(at, job).verdict is Verdict.IMPOSSIBLE
+    assert ran(at, moved) == job
+    assert at.found(job).attempts == 1
+    assert again(at, job).verdict is Verdict.IDENTICAL
+    copied = Path(shutil.copy(moved, path))
+    assert ran(at, copied) == job
+    assert past_job(at.ledger, job).files == (moved,), "it stays where it is known to be"
+
+
+def test_a_job_of_an_earlier_version_needs_its_inputs_and_its_settings(at: Place) -> None:
+    (path,) = write_volumes(at.folder / "in", 1)
+    job = ran(at, path)
+    change_job(at, job, input_root=None, inputs=None, configuration=None)
     assert "give --input" in again(at, job).notes[0]
     assert again(at, job, inputs=(path,)).verdict is Verdict.IDENTICAL
     change_job(at, job, configuration_digest="0" * 64)
@@ -279,7 +327,10 @@ def test_the_command_says_it_by_its_exit_status(tmp_path: Path) -> None:
     job = json.loads((tmp_path / "out" / "result.json").read_text())["jobs"][0]["job_id"]
     call = ("reproduce", job[:8], "--input", path)
     assert desk.said(*call) == f"{job}  identical, 3 files compared\n"
+    assert desk.said("reproduce", job[:8]) == f"{job}  identical, 3 files compared\n"
+    kept = path.rename(tmp_path / "elsewhere.nii")
     assert desk.call("reproduce", job[:8]).returncode == 2
+    kept.rename(path)
     path.write_bytes(path.read_bytes()[:-1] + b"\x40")
     asked = desk.call(*call, "--anyway", "--json", "--scratch", tmp_path / "kept")
     assert asked.returncode == 1

@@ -58,7 +58,7 @@ def test_videos_become_results_and_what_is_none_a_reason(bundle: Path, tmp_path:
     assert refused | failed == {"sound.mp4", "noise.avi"}
     done = jobs["1.2.826.0.1.9.2"]
     kinds = {artifact["kind"] for artifact in done["artifacts"]}
-    assert kinds >= {"phases", "table", "chapters", "figure", "report"}
+    assert kinds >= {"phases", "table", "chapters", "figure", "report", "anticipated"}
     document = tmp_path / "out" / done["folder"] / "phases.json"
     schema = json.loads((DOCS / "phases.schema.json").read_text())
     jsonschema.validate(json.loads(document.read_text(encoding="utf-8")), schema)

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from pipeline.config import LANES, Configuration
+from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
+from pipeline.servicesettings import LANES
 
 TASK = "vesalius.run"
 """Name of the task that does a job."""

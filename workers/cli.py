@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli import app, main
-from pipeline.config import LANES
 from pipeline.errors import UnusableCall
 from pipeline.options import (
     SOME_INPUT_FAILED,
@@ -26,6 +25,7 @@ from pipeline.options import (
     site_configuration,
     site_rules,
 )
+from pipeline.servicesettings import LANES
 from workers import (
     auditcli,
     batchcli,
@@ -39,6 +39,8 @@ from workers import (
     modelscli,
     receivecli,
     reproducecli,
+    reviewcli,
+    reviewscli,
     upcli,
     worklistcli,
 )
@@ -62,6 +64,8 @@ __all__ = [
     "modelscli",
     "receivecli",
     "reproducecli",
+    "reviewcli",
+    "reviewscli",
     "upcli",
     "worklistcli",
 ]

@@ -10,12 +10,13 @@ from time import monotonic
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from pipeline.config import LANES, Configuration, ServiceSettings
+from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.outbox import Call, Outbox
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_gone
+from pipeline.servicesettings import LANES, ServiceSettings
 from workers.app import TASK, make_app, queue_name
 from workers.ending import told_to_end
 

@@ -14,7 +14,6 @@ from prometheus_client.core import Metric
 from prometheus_client.core import SummaryMetricFamily as Summary
 from prometheus_client.registry import Collector
 
-from pipeline.config import LANES
 from pipeline.errors import LedgerUnavailable
 from pipeline.ledger.arrivals import Arrivals
 from pipeline.ledger.breaker import Destinations, DestinationStatus
@@ -24,6 +23,7 @@ from pipeline.ledger.exchange import DeliveryState
 from pipeline.ledger.figures import PLAIN, Figures, figures
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.references import Window, last_windows
+from pipeline.servicesettings import LANES
 
 COUNTED = (
     ("vesalius_jobs_submitted", "Jobs that were submitted, again or not.", Event.SUBMITTED),

@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 from pipeline.connections import Destination
 from pipeline.study import Artifact
 
+Chosen = tuple[tuple[str, ...], Mapping[str, str]]
+"""Names of where a result goes, and why it is kept back from some of them."""
+
 
 def destinations_of(
     analysis: str,
     routing: Mapping[str, object] | None,
     configured: Mapping[str, Destination],
-) -> tuple[tuple[str, ...], Mapping[str, str]]:
-    """Return the names of where a result goes, and why it is kept back from some of them.
+) -> Chosen:
+    """Return where a result goes when its job is done: not where only verified ones go.
 
     A name that is not configured keeps its delivery: it goes when a person has configured it and
     lets it go.
@@ -25,19 +28,55 @@ def destinations_of(
     configured
         The site's destinations.
     """
+    chosen = tuple(
+        name
+        for name in _wanted(analysis, routing, configured)
+        if name not in configured or not configured[name].verified_only
+    )
+    return chosen, {
+        name: f"no destination {name} is configured" for name in chosen if name not in configured
+    }
+
+
+def destinations_after_review(
+    analysis: str,
+    routing: Mapping[str, object] | None,
+    configured: Mapping[str, Destination],
+) -> tuple[str, ...]:
+    """Return the names of where a verified result goes: where it is wanted only, or also.
+
+    Parameters
+    ----------
+    analysis
+        Name of the analysis.
+    routing
+        What the site's rules decided for the job that was judged; None where they did not.
+    configured
+        The site's destinations.
+    """
+    return tuple(
+        name
+        for name in _wanted(analysis, routing, configured)
+        if name in configured and configured[name].after_review == "also"
+    )
+
+
+def _wanted(
+    analysis: str,
+    routing: Mapping[str, object] | None,
+    configured: Mapping[str, Destination],
+) -> tuple[str, ...]:
+    """Return the destinations that the rules name, and those that every result goes to."""
     named = (routing or {}).get("destinations", ())
     wanted = [str(name) for name in named] if isinstance(named, list | tuple) else []
     wanted += [name for name, each in configured.items() if each.always]
-    chosen = tuple(
+    return tuple(
         name
         for name in dict.fromkeys(wanted)
         if name not in configured
         or not configured[name].analyses
         or analysis in configured[name].analyses
     )
-    return chosen, {
-        name: f"no destination {name} is configured" for name in chosen if name not in configured
-    }
 
 
 def goes_there(artifacts: Sequence[Artifact], destination: Destination) -> tuple[Artifact, ...]:

@@ -108,10 +108,41 @@ MEASUREMENTS = {
 }
 """Concept of each measurement, by its key in the manifest."""
 
+SEGMENTS = {
+    1: codes.cid3717.LeftVentricleBasalAnteriorSegment,
+    2: codes.cid3717.LeftVentricleBasalAnteroseptalSegment,
+    3: codes.cid3717.LeftVentricleBasalInferoseptalSegment,
+    4: codes.cid3717.LeftVentricleBasalInferiorSegment,
+    5: codes.cid3717.LeftVentricleBasalInferolateralSegment,
+    6: codes.cid3717.LeftVentricleBasalAnterolateralSegment,
+    7: codes.cid3717.LeftVentricleMidAnteriorSegment,
+    8: codes.cid3717.LeftVentricleMidAnteroseptalSegment,
+    9: codes.cid3717.LeftVentricleMidInferoseptalSegment,
+    10: codes.cid3717.LeftVentricleMidInferiorSegment,
+    11: codes.cid3717.LeftVentricleMidInferolateralSegment,
+    12: codes.cid3717.LeftVentricleMidAnterolateralSegment,
+    13: codes.cid3717.LeftVentricleApicalAnteriorSegment,
+    14: codes.cid3717.LeftVentricleApicalSeptalSegment,
+    15: codes.cid3717.LeftVentricleApicalInferiorSegment,
+    16: codes.cid3717.LeftVentricleApicalLateralSegment,
+    17: codes.cid3717.ApexOfLeftVentricle,
+}
+"""Finding site of each AHA segment: CID 3717 Myocardial Wall Segment."""
+
+SEGMENT_MEASUREMENTS = {
+    "upslope": MEASUREMENTS["myocardium_upslope"],
+    "relative_upslope": MEASUREMENTS["relative_upslope"],
+    "peak_enhancement": _concept(
+        "peak-enhancement", PRIVATE_SCHEME, "Peak intensity above that before contrast"
+    ),
+}
+"""Concept of each measurement of an AHA segment, by its name in the manifest."""
+
 UNITS = {
     "ml": _concept("ml", "UCUM", "milliliter"),
     "mm2": _concept("mm2", "UCUM", "square millimeter"),
     "1": _concept("1", "UCUM", "no units"),
+    "{intensity}": _concept("{intensity}", "UCUM", "intensity"),
     "{intensity}/s": _concept("{intensity}/s", "UCUM", "intensity per second"),
     "{intensity}/{beat}": _concept("{intensity}/{beat}", "UCUM", "intensity per heart beat"),
 }

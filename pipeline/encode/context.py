@@ -45,6 +45,20 @@ _MOMENTS = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Verifier:
+    """A person who verified a result."""
+
+    name: str
+    """The person's name, VR PN."""
+
+    organization: str
+    """Whom the person verifies for: Verifying Organization (0040,A027)."""
+
+    at: datetime
+    """When, UTC."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EncodingContext:
     """All that objects say of how they came about."""
 
@@ -65,6 +79,12 @@ class EncodingContext:
 
     predecessor: UUID | None = None
     """Job whose objects these replace; None for first ones."""
+
+    verifiers: tuple[Verifier, ...] = ()
+    """Who has verified the result; none for one that nobody has."""
+
+    author: str | None = None
+    """Who has corrected the result, VR PN; None for one as the analysis made it."""
 
     segmentation_types: tuple[str, ...] = ()
     """Segmentation Types (0062,0001) to write."""

@@ -7,6 +7,7 @@ and no study, and none is made up: it becomes NIfTI and figures.
 from pathlib import Path
 
 from pipeline.analyses.perfusion.result import PerfusionResult
+from pipeline.encode.bullseye import write_bullseye
 from pipeline.encode.context import UNKNOWN_DATE, EncodingContext, stated_moment
 from pipeline.encode.figures import overview, write_figures
 from pipeline.encode.keyobject import (
@@ -34,6 +35,9 @@ DESCRIPTION = (
 
 FIGURES = "figures"
 """Name of the folder that figures go to."""
+
+BULLSEYE = "bullseye.png"
+"""The bull's-eye among them."""
 
 
 def encode_perfusion(
@@ -71,6 +75,9 @@ def encode_perfusion(
     (folder / FIGURES).mkdir()
     for name in write_figures(series.image, result, folder / FIGURES):
         written.append(artifact("figure", folder, f"{FIGURES}/{name}"))
+    if result.aha.measurements:
+        write_bullseye(result, folder / FIGURES / BULLSEYE)
+        written.append(artifact("figure", folder, f"{FIGURES}/{BULLSEYE}"))
     return tuple(written)
 
 

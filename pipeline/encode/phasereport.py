@@ -11,7 +11,7 @@ References
 .. [T4019] DICOM PS3.16, TID 4019 Algorithm Identification: its names and codes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 
 from highdicom.sr import (
@@ -23,6 +23,7 @@ from highdicom.sr import (
     EnhancedSR,
     ImageContentItem,
     NumContentItem,
+    PnameContentItem,
     RelationshipTypeValues,
     TcoordContentItem,
     TemporalRangeTypeValues,
@@ -38,6 +39,7 @@ from pipeline.analyses.phases.result import PhasesResult, Segment
 from pipeline.encode.codes import private_scheme
 from pipeline.encode.context import MAKER, EncodingContext
 from pipeline.encode.provenance import identification, settle
+from pipeline.encode.verified import issued_anew, name_predecessor, verify
 from pipeline.study import VideoInstance, VideoSeries
 
 ROLE = "phases_report"
@@ -50,6 +52,8 @@ ALGORITHM_VERSION = CodedConcept("111003", "DCM", "Algorithm Version")
 ALGORITHM_PARAMETERS = CodedConcept("111002", "DCM", "Algorithm Parameters")
 OBSERVER_TYPE = CodedConcept("121005", "DCM", "Observer Type")
 DEVICE = CodedConcept("121007", "DCM", "Device")
+PERSON = CodedConcept("121006", "DCM", "Person")
+PERSON_NAME = CodedConcept("121008", "DCM", "Person Observer Name")
 DEVICE_UID = CodedConcept("121012", "DCM", "Device Observer UID")
 DEVICE_NAME = CodedConcept("121013", "DCM", "Device Observer Name")
 SOURCE = CodedConcept("121112", "DCM", "Source of Measurement")
@@ -105,7 +109,10 @@ def phases_report(
                 ),
                 HAS_CONTEXT,
             ),
-            _container(OBSERVED, [*_algorithm(context), *_observed(result, series)]),
+            _container(
+                OBSERVED,
+                [*_algorithm(context), *_observed(result, series, result.segments)],
+            ),
             *(_expected(result.procedure, a) for a in _anticipations(result)),
         ],
         is_root=False,
@@ -125,6 +132,52 @@ def phases_report(
     return instance
 
 
+def corrected_report(
+    before: Dataset,
+    result: PhasesResult,
+    series: VideoSeries,
+    of_the_network: Collection[Segment],
+    context: EncodingContext,
+) -> Dataset:
+    """Return a report whose observed course a person has corrected, verified.
+
+    What was expected stays: it says what was expected then, whatever came.
+
+    Parameters
+    ----------
+    before
+        The report as the analysis made it.
+    result
+        The corrected course.
+    series
+        The video, from DICOM.
+    of_the_network
+        Segments that the person has left as they were.
+    context
+        What it is made under: the author, and who has verified it.
+    """
+    document = issued_anew(before, ROLE, context)
+    name_predecessor(document, before)
+    for item in document.ContentSequence:
+        if _is(item, OBSERVED):
+            kept = [each for each in item.ContentSequence if not _is(each, PROCEDURE_PHASE)]
+            item.ContentSequence = [*kept, *_observed(result, series, of_the_network)]
+    if context.author is not None:
+        person = [
+            CodeContentItem(OBSERVER_TYPE, PERSON, HAS_CONTEXT),
+            PnameContentItem(PERSON_NAME, context.author, HAS_CONTEXT),
+        ]
+        document.ContentSequence = [*person, *document.ContentSequence]
+    verify(document, context.verifiers)
+    return document
+
+
+def _is(item: Dataset, name: CodedConcept) -> bool:
+    """Tell whether a content item has a name."""
+    names = item.get("ConceptNameCodeSequence") or [Dataset()]
+    return str(names[0].get("CodeValue", "")) == name.value
+
+
 def _observer(context: EncodingContext) -> Iterator[ContentItem]:
     """Yield who observed: this software."""
     yield CodeContentItem(OBSERVER_TYPE, DEVICE, HAS_CONTEXT)
@@ -140,23 +193,26 @@ def _algorithm(context: EncodingContext) -> Iterator[ContentItem]:
     yield TextContentItem(ALGORITHM_PARAMETERS, parameters, CONTAINS)
 
 
-def _observed(result: PhasesResult, series: VideoSeries) -> Iterator[ContentItem]:
-    """Yield each segment; one that lies in several instances has a range in each."""
+def _observed(
+    result: PhasesResult, series: VideoSeries, of_the_network: Collection[Segment]
+) -> Iterator[ContentItem]:
+    """Yield each segment; one that lies in several instances has a range in each.
+
+    What a person has set has no certainty of the network.
+    """
     for segment in result.segments:
         code = _code(result.procedure, segment.phase)
         item = CodeContentItem(PROCEDURE_PHASE, code, CONTAINS)
-        item.ContentSequence = ContentSequence(
-            [
-                *_ranges(segment, series.instances),
-                NumContentItem(
-                    CERTAINTY, round(100 * segment.confidence, 2), PERCENT, None, HAS_PROPERTIES
-                ),
-                NumContentItem(
-                    UNCERTAINTY, round(segment.uncertainty, 4), RATIO, None, HAS_PROPERTIES
-                ),
-            ]
-        )
+        said = _certainty(segment) if segment in of_the_network else ()
+        item.ContentSequence = ContentSequence([*_ranges(segment, series.instances), *said])
         yield item
+
+
+def _certainty(segment: Segment) -> Iterator[ContentItem]:
+    """Yield how sure the network is of a segment."""
+    certainty, uncertainty = round(100 * segment.confidence, 2), round(segment.uncertainty, 4)
+    yield NumContentItem(CERTAINTY, certainty, PERCENT, None, HAS_PROPERTIES)
+    yield NumContentItem(UNCERTAINTY, uncertainty, RATIO, None, HAS_PROPERTIES)
 
 
 def _ranges(segment: Segment, instances: Sequence[VideoInstance]) -> Iterator[ContentItem]:

@@ -4,7 +4,10 @@ A video from DICOM becomes DICOM objects, text, a ribbon and pictures. Any other
 patient and no study, and none is made up: it becomes text, a ribbon and pictures.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+
+from pydicom.dataset import Dataset
 
 from pipeline.analyses.phases.result import PhasesResult
 from pipeline.encode.context import EncodingContext
@@ -73,13 +76,33 @@ def encode_phases(
     (folder / FIGURES).mkdir()
     for path in write_ribbon(result, review_uncertainty, folder / FIGURES / "ribbon"):
         written.append(artifact("figure", folder, f"{FIGURES}/{path.name}"))
-    return (*written, *_pictures(result, series, context, folder))
+
+    def report(header: Dataset) -> Dataset:
+        return phases_report(result, series, header, context)
+
+    return (*written, *write_pictures((result, report), series, context, folder))
 
 
-def _pictures(
-    result: PhasesResult, series: VideoSeries, context: EncodingContext, folder: Path
+def write_pictures(
+    made: tuple[PhasesResult, Callable[[Dataset], Dataset]],
+    series: VideoSeries,
+    context: EncodingContext,
+    folder: Path,
 ) -> list[Artifact]:
-    """Write the key frames, and the DICOM objects where there is a patient."""
+    """Write the key frames, and the DICOM objects where there is a patient.
+
+    Parameters
+    ----------
+    made
+        What was found, and what makes its report from what patient and study come from.
+    series
+        The video.
+    context
+        What it is made under.
+    folder
+        The folder.
+    """
+    result, report_for = made
     written: list[Artifact] = []
     frames = key_frames(result, series)
     (folder / KEY_FRAMES).mkdir()
@@ -92,7 +115,7 @@ def _pictures(
     # Values of the source that break the standard are copied as they are, not judged here.
     with quietly():
         header = source_header(series)
-        report = phases_report(result, series, header, context)
+        report = report_for(header)
         written.append(write_object(report, "report", folder, "report.dcm"))
         keys = [result_object(report)]
         for number, frame in enumerate(frames, start=1):

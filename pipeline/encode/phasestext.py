@@ -55,7 +55,7 @@ def phases_document(result: PhasesResult, review_uncertainty: float) -> dict[str
         },
         "rate_hz": result.rate_hz,
         "duration_seconds": end,
-        "segments": [_segment(s, result, review_uncertainty) for s in result.segments],
+        "segments": [segment_values(s, result, review_uncertainty) for s in result.segments],
         "unusable": [
             {"mark": mark, "start_seconds": start, "end_seconds": stop}
             for mark, start, stop in unusable_stretches(result)
@@ -115,7 +115,7 @@ def write_seconds(result: PhasesResult, path: Path) -> None:
 
 def write_segments(result: PhasesResult, review_uncertainty: float, path: Path) -> None:
     """Write a table with a row for each segment."""
-    rows = [_segment(s, result, review_uncertainty) for s in result.segments]
+    rows = [segment_values(s, result, review_uncertainty) for s in result.segments]
     columns = [*("phase", "code", "start_seconds", "end_seconds", "confidence", "uncertainty")]
     columns += ["unusable_seconds", "review_first"]
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -134,7 +134,7 @@ def write_chapters(result: PhasesResult, path: Path) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def _segment(
+def segment_values(
     segment: Segment, result: PhasesResult, review_uncertainty: float
 ) -> dict[str, object]:
     """Return a segment as JSON values."""

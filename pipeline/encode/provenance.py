@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from highdicom import AlgorithmIdentificationSequence, ContributingEquipment
-from highdicom.sr import DeviceObserverIdentifyingAttributes, ObserverContext
+from highdicom.sr import (
+    DeviceObserverIdentifyingAttributes,
+    ObserverContext,
+    PersonObserverIdentifyingAttributes,
+)
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
@@ -23,6 +27,7 @@ from pipeline.encode.context import (
     series_number,
     stated_moment,
 )
+from pipeline.encode.verified import predecessor, verify
 from pipeline.identity import digest_file
 from pipeline.study import Artifact
 
@@ -105,6 +110,16 @@ def observer(context: EncodingContext) -> ObserverContext:
     )
 
 
+def person(context: EncodingContext) -> ObserverContext | None:
+    """Return the person who has corrected what a document says; None if nobody has."""
+    if context.author is None:
+        return None
+    return ObserverContext(
+        observer_type=codes.DCM.Person,
+        observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=context.author),
+    )
+
+
 def algorithm(context: EncodingContext) -> AlgorithmIdentificationSequence:
     """Return the item of an Algorithm Identification Sequence for the bundle."""
     return AlgorithmIdentificationSequence(
@@ -133,25 +148,27 @@ def settle(instance: Dataset, role: str, header: Dataset, context: EncodingConte
     for sequence in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
         for item in instance.get(sequence, []):
             item.DimensionOrganizationUID = context.uid(role, DIMENSIONS)
-    if instance.Modality == "SR" and context.predecessor is not None:
-        instance.PredecessorDocumentsSequence = [
-            _predecessor(instance, role, replace(context, job_id=context.predecessor))
-        ]
+    if instance.Modality == "SR":
+        _settle_document(instance, role, context)
 
 
-def _predecessor(instance: Dataset, role: str, before: EncodingContext) -> Dataset:
-    """Return a reference to the document that a document replaces: PS3.3, C.17.2.3.
+def _settle_document(instance: Dataset, role: str, context: EncodingContext) -> None:
+    """Have a document name the one that it replaces, and who has verified it.
 
-    Late instances made a revision of it: the same role of another job in the same study.
+    The one before is the same role of another job in the same study: late instances have made a
+    revision of it, or a person has corrected it.
     """
-    document, series, study = Dataset(), Dataset(), Dataset()
-    document.ReferencedSOPClassUID = instance.SOPClassUID
-    document.ReferencedSOPInstanceUID = before.uid(role)
-    series.SeriesInstanceUID = before.uid(role, "series")
-    series.ReferencedSOPSequence = [document]
-    study.StudyInstanceUID = instance.StudyInstanceUID
-    study.ReferencedSeriesSequence = [series]
-    return study
+    if context.predecessor is not None:
+        before = replace(context, job_id=context.predecessor)
+        instance.PredecessorDocumentsSequence = [
+            predecessor(
+                str(instance.StudyInstanceUID),
+                before.uid(role, "series"),
+                (str(instance.SOPClassUID), before.uid(role)),
+            )
+        ]
+    if context.verifiers:
+        verify(instance, context.verifiers)
 
 
 def write_object(instance: Dataset, kind: str, folder: Path, name: str) -> Artifact:

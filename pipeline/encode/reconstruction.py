@@ -221,12 +221,12 @@ def _write_nifti(
         found["complex"] = result.image
     written = []
     for name, array in found.items():
-        _write_array(array, series, folder / f"{name}.nii.gz")
+        write_array(array, series, folder / f"{name}.nii.gz")
         written.append(artifact("nifti", folder, f"{name}.nii.gz"))
     return written
 
 
-def _write_array(array: NDArray[np.generic], series: RawSeries, path: Path) -> None:
+def write_array(array: NDArray[np.generic], series: RawSeries, path: Path) -> None:
     """Write an array of the images' shape."""
     kspace = series.kspace
     affine = kspace.affine

@@ -39,7 +39,8 @@ from pipeline.encode.codes import (
     private_scheme,
 )
 from pipeline.encode.context import EncodingContext
-from pipeline.encode.provenance import identification, observer, settle
+from pipeline.encode.provenance import identification, observer, person, settle
+from pipeline.encode.segmentreport import Group, segment_groups
 from pipeline.encode.sources import SINGLE_FRAME, slice_of
 from pipeline.study import InputSeries, SourceFrame
 from pipeline.study import Measurement as Measured
@@ -56,7 +57,8 @@ def report_object(
     """Return the measurements as a DICOM object [T1500]_.
 
     Each structure on each slice is a measurement group that names its frame of the segmentation
-    and, as its source, the frame of the beat at which the blood pool is brightest.
+    and, as its source, the frame of the beat at which the blood pool is brightest. Each AHA segment
+    of a slice is a group of its own, with its finding site and that frame.
 
     Parameters
     ----------
@@ -71,14 +73,17 @@ def report_object(
     """
     regions, header = segmentation
     shown = {s.slice_index: series.frames[s.peak_beat][s.slice_index] for s in result.slices}
-    groups = [
+    groups: list[PlanarROIMeasurementsAndQualitativeEvaluations | Group] = [
         _group(found, structure, (regions, shown[found.slice_index]), (result, context))
         for found in result.slices
         for structure in STRUCTURES
         if _measured(result.measurements, found, structure)
     ]
+    groups += segment_groups(result, shown, context)
     report = MeasurementReport(
-        observation_context=ObservationContext(observer_device_context=observer(context)),
+        observation_context=ObservationContext(
+            observer_person_context=person(context), observer_device_context=observer(context)
+        ),
         procedure_reported=MR_OF_THE_HEART,
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,

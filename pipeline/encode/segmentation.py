@@ -7,7 +7,8 @@ References
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
@@ -17,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pipeline.encode.codes import SEGMENTATION, STRUCTURES, Structure
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.provenance import algorithm, identification, settle
-from pipeline.encode.sources import placed, point_at_sources
+from pipeline.encode.sources import PURPOSE, coded, placed, point_at_sources
 from pipeline.imaging.volume import Volume
 from pipeline.study import InputSeries
 
@@ -86,13 +87,32 @@ def segmentation_object(
         omit_empty_frames=False,
         content_label=content.label,
         content_description=content.description,
+        content_creator_name=context.author,
         series_description=f"Vesalius segmentation ({segmentation_type.lower()})",
         transfer_syntax_uid=ExplicitVRLittleEndian,
         **identification(role, stand_ins[0], context),
     )
     point_at_sources(instance, series, segmentation.affine, SEGMENTATION)
+    if context.author is not None and context.predecessor is not None:
+        _name_what_was_corrected(instance, role, replace(context, job_id=context.predecessor))
     settle(instance, role, stand_ins[0], context)
     return instance
+
+
+def _name_what_was_corrected(instance: Segmentation, role: str, before: EncodingContext) -> None:
+    """Name the segmentation that a person has corrected among the sources.
+
+    The IOD has no attribute for a predecessor: it is a source image, and its instance is listed.
+    """
+    corrected = Dataset()
+    corrected.ReferencedSOPClassUID = instance.SOPClassUID
+    corrected.ReferencedSOPInstanceUID = before.uid(role)
+    series = Dataset()
+    series.SeriesInstanceUID = before.uid(role, "series")
+    series.ReferencedInstanceSequence = [deepcopy(corrected)]
+    instance.ReferencedSeriesSequence.append(series)
+    corrected.PurposeOfReferenceCodeSequence = [coded(PURPOSE)]
+    instance.SourceImageSequence.append(corrected)
 
 
 def _described(number: int, structure: Structure, context: EncodingContext) -> SegmentDescription:
@@ -102,7 +122,8 @@ def _described(number: int, structure: Structure, context: EncodingContext) -> S
         segment_label=structure.label,
         segmented_property_category=structure.category,
         segmented_property_type=structure.kind,
-        algorithm_type="AUTOMATIC",
+        # Labels of a network that a person has corrected: PS3.3, C.8.20.4.
+        algorithm_type="AUTOMATIC" if context.author is None else "SEMIAUTOMATIC",
         algorithm_identification=algorithm(context),
         tracking_uid=context.uid(structure.name, "tracking"),
         tracking_id=structure.label,

@@ -38,6 +38,12 @@ class _Adapter(HTTPAdapter):
         conn.cert_reqs = "CERT_REQUIRED"
 
 
+def secured(session: requests.Session, tls: TlsSettings) -> None:
+    """Have a session believe whom the site believes; the environment's proxies are not used."""
+    session.trust_env = False
+    session.mount("https://", _Adapter(client_context(tls)))
+
+
 def introduce(session: requests.Session, node: Node, tls: TlsSettings) -> None:
     """Have a session show a node who this installation is, over the site's TLS.
 

@@ -45,7 +45,7 @@ class Care:
         """
         with self._ledger.transaction() as session:
             job = session.get(Job, job_id, with_for_update=True)
-            if job is None or job.inputs is None:
+            if job is None or job.output is None:
                 return None
             if JobState(job.state) in ENDED:
                 job.attempts_allowed = job.attempts + attempts

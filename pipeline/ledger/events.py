@@ -53,6 +53,9 @@ class Event(StrEnum):
     NOT_DELIVERED = "not delivered"
     """A destination will not take its result, or an object of it must not leave."""
 
+    REVIEWED = "reviewed"
+    """A reader has said what to think of its result."""
+
     PRIORITY = "priority"
     """A person has changed its priority."""
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from pipeline.identity import JobIdentity
 from pipeline.ledger.database import READING, open_database, parse_url, translated
 from pipeline.ledger.events import Event, Happened, history, record
+from pipeline.ledger.given import Given
 from pipeline.ledger.states import JobState, before
 from pipeline.ledger.tables import ArtifactRow, Bell, Job, Series, Study, now
 from pipeline.study import Artifact
@@ -157,8 +158,8 @@ class Ledger:
             job = session.get(Job, job_id)
             return None if job is None else _record(job)
 
-    def begin(self, request: JobRequest) -> int:
-        """Record that an attempt begins, and return its number, from 1."""
+    def begin(self, request: JobRequest, given: Given | None = None) -> int:
+        """Record that an attempt begins and what it is given; return its number, from 1."""
         job_id = request.identity.job_id
         with self.transaction() as session:
             self.add(session, request, JobState.RUNNING)
@@ -174,6 +175,7 @@ class Ledger:
                     owner=None,
                     lease_until=None,
                     changed_at=now(),
+                    **({} if given is None else given.as_columns()),
                 )
                 .returning(Job.attempts)
             )
@@ -267,6 +269,15 @@ class Ledger:
                 update(Job)
                 .where(Job.id == job_id, Job.state == JobState.DONE)
                 .values(folder=str(folder.absolute()), changed_at=now())
+            )
+
+    def found_again(self, job_id: UUID, given: Given) -> None:
+        """Record where the input of a finished job was found."""
+        with self.transaction() as session:
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id, Job.state == JobState.DONE)
+                .values(**given.as_columns())
             )
 
     def _end(self, session: Session, job_id: UUID, attempt: int, state: JobState) -> Job | None:

@@ -27,7 +27,7 @@ class PastJob:
     """SHA-256 over the digests of the input files, hexadecimal."""
 
     files: tuple[Path, ...] | None
-    """The input files; None for a run without the service."""
+    """The input files; None where the ledger has none."""
 
     study_instance_uid: str | None
     """Study Instance UID (0020,000D); None where there is none."""
@@ -39,7 +39,7 @@ class PastJob:
     """Its digest."""
 
     configuration: Mapping[str, object] | None
-    """All settings that the result depends on; None for a run without the service."""
+    """All settings that the result depends on; None where the ledger has none."""
 
     configuration_digest: str
     """Their digest."""

@@ -15,6 +15,7 @@ from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipeline.ledger.ledger import Ledger, Transaction
+from pipeline.ledger.reviews import successors
 from pipeline.ledger.roles import Role
 from pipeline.ledger.tables import Base, Job, Series, Study, now
 
@@ -200,11 +201,15 @@ def analyses_of(ledger: Ledger, rows: Iterable[int]) -> dict[int, str]:
 
 
 def without_statistics(ledger: Ledger) -> tuple[UUID, ...]:
-    """Return the jobs that are done and have no statistics, in the order they were done."""
+    """Return the jobs that are done and have no statistics, in the order they were done.
+
+    The verified result of a job is not counted beside it.
+    """
     query = (
         select(Job.id)
         .outerjoin(StatisticsRow, StatisticsRow.job_id == Job.id)
         .where(Job.state == "done", Job.role != Role.SHADOW, StatisticsRow.id.is_(None))
+        .where(Job.id.not_in(successors()))
         .order_by(Job.changed_at)
     )
     with ledger.reading() as session:
@@ -222,7 +227,7 @@ class Origin:
     """SHA-256 over the digests of the input files, hexadecimal."""
 
     files: tuple[Path, ...] | None
-    """The input files; None for a run without the service."""
+    """The input files; None where the ledger has none."""
 
     outcome: Mapping[str, object]
     """Measurements, uncertainty, notes and timings."""

@@ -126,13 +126,14 @@ class Job(Base):
     input_root: Mapped[str | None] = mapped_column(Text)
     """Absolute path that the inputs' paths start from."""
     inputs: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
-    """The files that the series consists of; None for a run without the service."""
+    """The files that the series consists of; None for a job of a version that kept none."""
     configuration: Mapped[dict[str, object] | None] = mapped_column(
         JSON(none_as_null=True), deferred=True
     )
     """All settings that the result depends on."""
     output: Mapped[str | None] = mapped_column(Text)
-    """Absolute path of the folder that the job's folder is made in."""
+    """Absolute path of the folder that the job's folder is made in; None for a run without the
+    service."""
     routing: Mapped[dict[str, object] | None] = mapped_column(
         JSON(none_as_null=True), deferred=True
     )

@@ -119,21 +119,54 @@ def _size_at(level: float) -> float:
     return 0.62 + 0.52 * level - 0.12 * level**2
 
 
+def insertions_mm(heart: Heart, level: float) -> NDArray[np.float64]:
+    """Return where the right ventricle's cavity ends on the left one's wall [mm].
+
+    Parameters
+    ----------
+    heart
+        The patient's heart.
+    level
+        Height along the ventricle: 0 at the apex, 1 at the base.
+
+    Returns
+    -------
+        The anterior and the inferior point, ``(x, y)`` in the heart's axes. Shape ``(2, 2)``.
+    """
+    size = _size_at(level)
+    angle = np.linspace(0.0, 2 * np.pi, 3600, dtype=np.float32)
+    outer = np.float32(size * heart.endocardium_mm) * heart.endocardium.at(angle)
+    outer += np.float32(heart.wall_mm) * heart.wall.at(angle)
+    border = Plane(x=outer * np.cos(angle), y=outer * np.sin(angle), edge_mm=1.0)
+    right = _right_cavity(heart, size * heart.endocardium_mm + heart.wall_mm, level)
+    # The septum is at half a turn: from there to where the cavity ends on either side.
+    away = border.covered_by(right) < 0.5
+    middle = len(angle) // 2
+    inferior = middle - int(away[middle::-1].argmax())
+    anterior = middle + int(away[middle:].argmax())
+    return np.array([[border.x[at], border.y[at]] for at in (anterior, inferior)], dtype=np.float64)
+
+
+def _right_cavity(heart: Heart, outer_mm: float, level: float) -> Blob:
+    """Return the right ventricle's cavity; the left ventricle is painted over it."""
+    reach = heart.right_reach_mm * (0.35 + 0.65 * level)
+    start = -0.45 * outer_mm
+    half = 0.5 * (outer_mm + reach + start)
+    return Blob(
+        centre=(start - half, heart.right_offset * outer_mm),
+        semi_axes=(half, outer_mm * heart.right_height * (0.75 + 0.25 * level)),
+        lobes=heart.right_lobes,
+    )
+
+
 def _paint_right_heart(
     maps: NDArray[np.float32], plane: Plane, heart: Heart, outer_mm: float, level: float
 ) -> None:
     """Paint epicardial fat, the right ventricle's wall and its cavity, behind the left one."""
+    right = _right_cavity(heart, outer_mm, level)
     reach = heart.right_reach_mm * (0.35 + 0.65 * level)
-    start = -0.45 * outer_mm
-    half = 0.5 * (outer_mm + reach + start)
-    height = outer_mm * heart.right_height * (0.75 + 0.25 * level)
-    right = Blob(
-        centre=(start - half, heart.right_offset * outer_mm),
-        semi_axes=(half, height),
-        lobes=heart.right_lobes,
-    )
     whole = Blob(
-        centre=(0.5 * (start - half), 0.4 * right.centre[1]),
+        centre=(0.5 * right.centre[0], 0.4 * right.centre[1]),
         semi_axes=(outer_mm + 0.45 * reach, outer_mm),
     )
     for tissue, blob, grown_mm in (

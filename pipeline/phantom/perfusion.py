@@ -10,7 +10,7 @@ from pipeline.imaging.volume import TimeSeries
 from pipeline.phantom.acquisition import acquired, coil_shading, draw_sequence, stored
 from pipeline.phantom.chest import Chest, draw_chest, paint_chest
 from pipeline.phantom.draws import TYPICAL_SPREAD, Draws
-from pipeline.phantom.heart import Heart, draw_heart, paint_heart
+from pipeline.phantom.heart import Heart, draw_heart, insertions_mm, paint_heart
 from pipeline.phantom.kinetics import contrast_curves
 from pipeline.phantom.motion import displaced, heart_motion
 from pipeline.phantom.placement import Placement, binned, short_axis_affine
@@ -62,6 +62,10 @@ class Phantom:
     """True displacement (row, column) of the heart from its mean position [mm]: what lies at ``p``
     in ``labels`` is seen at ``p + shift``. Shape ``(beats, slices, 2)``."""
 
+    insertions: NDArray[np.float64]
+    """Where the right ventricle's cavity ends on the left one's wall, ``(row, column)`` [pixels]:
+    the anterior and the inferior point of each slice. Shape ``(slices, 2, 2)``."""
+
 
 DEFAULT_SETTINGS = PhantomSettings()
 """A study as a scanner makes it."""
@@ -90,10 +94,12 @@ def perfusion_phantom(seed: int, settings: PhantomSettings = DEFAULT_SETTINGS) -
     noise = signals.brightest_blood / draws.log_between(12.0, 120.0)
     images = np.empty((settings.n_beats, settings.n_slices, *placement.shape), dtype=np.float32)
     labels = np.empty((settings.n_slices, *placement.shape), dtype=np.uint8)
+    insertions = np.empty((settings.n_slices, 2, 2))
     for index in range(settings.n_slices):
         here = _wandered(draws, placement)
         level = _level(draws, index, settings.n_slices)
         maps, labels[index] = _painted(draws, here, heart, chest, level)
+        insertions[index] = [here.pixel_of(x, y) for x, y in insertions_mm(heart, level)]
         still = np.einsum("bt,trc->brc", signals.at(times[:, index]), maps)
         moved = displaced(still, here, motion, index)
         images[:, index] = acquired(draws, moved * shading, noise)
@@ -104,7 +110,7 @@ def perfusion_phantom(seed: int, settings: PhantomSettings = DEFAULT_SETTINGS) -
         times_are_estimated=False,
         frame_of_reference_uid=FRAME_OF_REFERENCE_UID,
     )
-    return Phantom(image=image, labels=labels, shifts_mm=motion.shifts_mm)
+    return Phantom(image=image, labels=labels, shifts_mm=motion.shifts_mm, insertions=insertions)
 
 
 def _arrival_s(draws: Draws, times_s: NDArray[np.float64]) -> float:

@@ -51,6 +51,13 @@ class Placement:
             edge_mm=float(np.sqrt(self.spacing_mm[0] * self.spacing_mm[1])),
         )
 
+    def pixel_of(self, x_mm: float, y_mm: float) -> tuple[float, float]:
+        """Return where a point of the heart's axes lies in the image (row, column) [pixels]."""
+        cos, sin = np.cos(self.turn), np.sin(self.turn)
+        right, down = cos * x_mm - sin * y_mm, sin * x_mm + cos * y_mm
+        row, column = self.centre
+        return float(row + down / self.spacing_mm[0]), float(column + right / self.spacing_mm[1])
+
 
 def binned(fine: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean over the ``FINENESS`` x ``FINENESS`` points of each pixel."""

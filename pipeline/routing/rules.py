@@ -12,10 +12,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
-from pipeline.config import LANES
 from pipeline.connections import NAME
 from pipeline.errors import UnusableCall
 from pipeline.routing.attributes import NUMBERS, TEXTS, Attributes
+from pipeline.servicesettings import LANES
 
 ALL = "*"
 """In place of an analysis: every analysis that the series fits."""

@@ -13,10 +13,11 @@ import psutil
 import pytest
 from sqlalchemy import select
 
-from pipeline.config import Configuration, ModelSettings, WorkerSettings
+from pipeline.config import Configuration, ModelSettings
 from pipeline.identity import digest_file
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import Job
+from pipeline.servicesettings import WorkerSettings
 from pipeline.work import open_bench, work
 from tests.support.batches import Desk, rows_of
 from tests.support.realdata import real_data

@@ -6,7 +6,7 @@ import pytest
 from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
 
 from pipeline.connections import Destination
-from pipeline.deliver.choose import destinations_of, goes_there
+from pipeline.deliver.choose import destinations_after_review, destinations_of, goes_there
 from pipeline.deliver.statuses import DIMSE, HTTP, Verdict, judge, judge_dimse
 from pipeline.errors import UnusableCall
 from pipeline.study import Artifact
@@ -41,6 +41,27 @@ def test_a_result_goes_where_the_rules_and_the_settings_say(
     names, kept = destinations_of(analysis, routing, SITE)
     assert names == chosen
     assert set(kept) == set(chosen) - set(SITE)
+
+
+def test_results_that_are_not_verified_stay_away_from_where_only_such_go() -> None:
+    site = {
+        "only": destination(always=True, verified_only=True),
+        "also": destination(always=True),
+        "never": destination(always=True, after_review="never"),
+        "named": destination(verified_only=True),
+    }
+    routing = {"destinations": ["named", "gone"]}
+    names, kept = destinations_of("perfusion", routing, site)
+    assert (names, set(kept)) == (("gone", "also", "never"), {"gone"})
+    assert destinations_after_review("perfusion", routing, site) == ("named", "only", "also")
+    assert destinations_after_review("perfusion", None, site) == ("only", "also")
+
+
+def test_a_destination_that_would_get_nothing_is_refused() -> None:
+    with pytest.raises(UnusableCall, match="nothing would go there"):
+        destination(verified_only=True, after_review="never")
+    with pytest.raises(UnusableCall, match="after_review is 'sometimes'"):
+        destination(after_review="sometimes")
 
 
 def test_archives_get_dicom_objects_and_folders_get_every_file() -> None:

@@ -10,8 +10,16 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from pipeline.analyses.perfusion.segments import Layer
 from pipeline.demo import write_study
-from pipeline.encode.codes import MEASUREMENTS, PRIVATE_SCHEME, STRUCTURES, UNITS
+from pipeline.encode.codes import (
+    MEASUREMENTS,
+    PRIVATE_SCHEME,
+    SEGMENT_MEASUREMENTS,
+    SEGMENTS,
+    STRUCTURES,
+    UNITS,
+)
 from pipeline.encode.context import UNKNOWN_DATE
 from pipeline.encode.perfusion import encode_perfusion
 from pipeline.encode.sources import placed
@@ -214,6 +222,40 @@ def test_the_report_holds_every_measurement_of_the_manifest_beside_its_region(
     assert sorted(found) == sorted(expected)
 
 
+def test_the_report_holds_each_segment_by_its_finding_site(
+    folder: Path, source: InputSeries
+) -> None:
+    result = result_on(source.image)
+    report = highdicom.sr.srread(folder / "report.dcm")
+    groups = report.content.get_image_measurement_groups()
+    sites = {code.value: segment for segment, code in SEGMENTS.items()}
+    assert len(sites) == 17
+    found = []
+    for group in groups:
+        (site,) = group.finding_sites
+        (shown,) = group.source_images
+        uid = shown.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        (index,) = (
+            n
+            for row in source.frames
+            for n, frame in enumerate(row)
+            if frame.sop_instance_uid == uid
+        )
+        for m in group.get_measurements():
+            values = (m.name.value, round(float(m.value), 9), m.unit.value)
+            found.append((index, sites[site.value.value], *values))
+    expected = [
+        (
+            *(m.slice_index, m.segment, SEGMENT_MEASUREMENTS[m.name].value),
+            *(round(m.value, 9), UNITS[m.unit].value),
+        )
+        for m in result.aha.measurements
+        if m.layer == Layer.WALL
+    ]
+    assert sorted(found) == sorted(expected)
+    assert len({group.tracking_uid for group in groups}) == len(groups) == 16
+
+
 def frame_reference(group: Dataset) -> Dataset:
     """Return the reference of a measurement group to its frame of the segmentation."""
     (item,) = [
@@ -280,7 +322,7 @@ def test_the_same_result_gives_the_same_bytes(
 ) -> None:
     again = encoded(source, tmp_path / "again")
     names = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file()]
-    assert len(names) == 11
+    assert len(names) == 12
     for name in names:
         assert digest_file(again / name) == digest_file(folder / name), name
 

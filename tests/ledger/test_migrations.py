@@ -14,6 +14,8 @@ from pipeline.ledger import (  # noqa: F401 - add their tables
     audit,
     batchtables,
     exchange,
+    reviews,
+    signins,
     statistics,
     versions,
 )
@@ -37,7 +39,14 @@ def test_migrations_and_models_agree(place: str) -> None:
         differences = compare_metadata(context, Base.metadata)
         checks = [
             check["name"]
-            for table in ("jobs", "arrivals", "deliveries", "model_versions", "batch_studies")
+            for table in (
+                "jobs",
+                "arrivals",
+                "deliveries",
+                "model_versions",
+                "batch_studies",
+                "review_readings",
+            )
             for check in inspect(connection).get_check_constraints(table)
         ]
     engine.dispose()
@@ -48,6 +57,7 @@ def test_migrations_and_models_agree(place: str) -> None:
         "ck_deliveries_state",
         "ck_model_versions_role",
         "ck_batch_studies_state",
+        "ck_review_readings_state",
     ]
     assert set(Base.metadata.tables) == {
         "studies",
@@ -72,6 +82,11 @@ def test_migrations_and_models_agree(place: str) -> None:
         "audit_events",
         "batches",
         "batch_studies",
+        "accounts",
+        "review_sessions",
+        "saved_views",
+        "review_corrections",
+        "review_readings",
     }
 
 

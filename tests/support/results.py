@@ -8,10 +8,19 @@ from pipeline.analyses.perfusion.measure import measure
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     MYOCARDIUM,
+    AhaResult,
+    AhaSlice,
     MemberScore,
     PerfusionResult,
+    SegmentMeasurement,
     SliceResult,
     TimeIntensityCurves,
+)
+from pipeline.analyses.perfusion.segments import (
+    ROUND_THE_SEPTUM,
+    SEGMENT_NAMES,
+    Layer,
+    levels_of,
 )
 from pipeline.encode.context import EncodingContext
 from pipeline.imaging.volume import TimeSeries
@@ -55,6 +64,50 @@ def result_on(image: TimeSeries, *, empty_slices: tuple[int, ...] = ()) -> Perfu
         ),
         notes=(),
         stage_seconds={},
+        aha=_aha(image, [s.slice_index for s in slices if s.chosen_member]),
+        state="stress",
+    )
+
+
+def _aha(image: TimeSeries, found: list[int]) -> AhaResult:
+    """Return numbers of the segments of slices: another value for each."""
+    step = "{beat}" if image.times_are_estimated else "s"
+    units = {
+        "upslope": f"{{intensity}}/{step}",
+        "relative_upslope": "1",
+        "peak_enhancement": "{intensity}",
+    }
+    levels = levels_of(found, image.affine[:3, 0]) if found else {}
+    return AhaResult(
+        slices=tuple(
+            AhaSlice(
+                slice_index=index,
+                level=level,
+                anterior_insertion_lps_mm=(1.0, 2.0, 3.0),
+                inferior_insertion_lps_mm=(4.0, 5.0, 6.0),
+            )
+            for index, level in sorted(levels.items())
+        ),
+        measurements=tuple(
+            SegmentMeasurement(
+                segment=segment,
+                segment_name=SEGMENT_NAMES[segment],
+                slice_index=index,
+                layer=layer,
+                name=name,
+                value=segment + 0.1 * number,
+                unit=unit,
+            )
+            for index, level in sorted(levels.items())
+            for segment in sorted(ROUND_THE_SEPTUM[level])
+            for layer in Layer
+            for number, (name, unit) in enumerate(units.items())
+        ),
+        curves={
+            (index, segment): np.linspace(0.0, segment, image.n_beats)
+            for index, level in levels.items()
+            for segment in ROUND_THE_SEPTUM[level]
+        },
     )
 
 

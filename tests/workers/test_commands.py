@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Configuration, ServiceSettings, WorkerSettings
+from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
+from pipeline.servicesettings import ServiceSettings, WorkerSettings
 from tests.support.service import ROOT
 from tests.support.tally import SITE, write_tally_bundle, write_volumes
 from workers.app import make_app

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.locate import likely_places
 from pipeline.analyses.perfusion.measure import mean_curve, measure
 from pipeline.analyses.perfusion.motion import residual_motion_mm
@@ -17,17 +18,22 @@ from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     MYOCARDIUM,
     MemberScore,
+    PerfusionEvidence,
     PerfusionResult,
     SliceResult,
     TimeIntensityCurves,
 )
 from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.analyses.perfusion.state import state_of
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import AnalysisFailed
 from pipeline.study import InputSeries
 
 MODALITIES = ("MR", "NIFTI")
 """What a first-pass series comes as."""
+
+DESCRIPTIONS = ("SeriesDescription", "ProtocolName")
+"""Attributes that say whether a series was taken at rest or under stress."""
 
 MINIMUM_BEATS = 12
 """Fewer beats cannot hold a first pass."""
@@ -221,6 +227,7 @@ def _assemble(
                 chosen.uncertainty, slice_analysis.shape
             )
     curves = _curves(image.times_s, found)
+    aha = measure_segments(list(_segmented_slices(found)), image)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
     volume = image.volume_like(segmentation)
     return PerfusionResult(
@@ -229,8 +236,54 @@ def _assemble(
         slices=slices,
         curves=curves,
         measurements=measure(volume, slices, curves, times_are_estimated=image.times_are_estimated),
-        notes=tuple(_notes(found, settings)),
+        notes=(*_notes(found, settings), *aha.notes),
         stage_seconds=stopwatch.seconds,
+        aha=aha,
+        state=state_of(_described_as(series), settings.rest_words, settings.stress_words),
+        evidence=_evidence(found, pool),
+    )
+
+
+def _segmented_slices(found: list[SliceAnalysis]) -> Iterator[SegmentedSlice]:
+    """Yield the slices on which a member was chosen, on the model's grid."""
+    for index, one in enumerate(found):
+        if one.chosen is not None:
+            yield SegmentedSlice(
+                slice_index=index,
+                square=one.prepared.square,
+                classes=one.maps[one.chosen].probabilities.argmax(axis=0).astype(np.uint8),
+                grid=one.prepared.grid,
+            )
+
+
+def _described_as(series: InputSeries) -> Iterator[str]:
+    """Yield what a series is called: by its descriptions, or by its file's name."""
+    if series.header is None:
+        yield series.label
+        return
+    for keyword in DESCRIPTIONS:
+        yield str(series.header.get(keyword, ""))
+
+
+def _evidence(found: list[SliceAnalysis], pool: Pool) -> PerfusionEvidence:
+    """Return what every member found on every slice."""
+    members = range(len(pool.names))
+    return PerfusionEvidence(
+        members=pool.names,
+        labels=np.array(
+            [[f.segmentation(f.maps[m].probabilities) for f in found] for m in members]
+        ),
+        myocardium=np.array([_member_curves(found, m, MYOCARDIUM) for m in members]),
+        blood_pool=np.array([_member_curves(found, m, BLOOD_POOL) for m in members]),
+        shifts_mm=np.stack([f.prepared.shifts_mm for f in found], axis=1),
+    )
+
+
+def _member_curves(found: list[SliceAnalysis], member: int, structure: int) -> NDArray[np.float64]:
+    """Return a member's curve of a structure on every slice. Shape ``(beats, slices)``."""
+    masks = [f.maps[member].probabilities.argmax(axis=0) == structure for f in found]
+    return np.stack(
+        [mean_curve(f.prepared.square, mask) for f, mask in zip(found, masks, strict=True)], axis=1
     )
 
 

@@ -91,6 +91,12 @@ class SliceGrid:
         )
         return slice_map
 
+    def on_slice(self, row: float, column: float) -> tuple[float, float]:
+        """Return where a point of the square lies on the slice, ``(row, column)`` [pixels]."""
+        scale, corner = self._scale_and_corner()
+        at = corner + scale * np.array([row, column])
+        return float(at[0]), float(at[1])
+
     def _scale_and_corner(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return pixels of the slice for one point of the square, and the square's first point."""
         scale = self.spacing_mm / np.array(self.pixel_spacing_mm, dtype=np.float64)

@@ -1,6 +1,7 @@
 """What the perfusion analysis hands to the encoders and the manifest."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,90 @@ class TimeIntensityCurves:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PerfusionEvidence:
+    """What every member of the pool found, also where it was not chosen."""
+
+    members: tuple[str, ...]
+    """Names of the members, in the order of the bundle."""
+
+    labels: NDArray[np.uint8]
+    """Each member's own segmentation. Shape ``(members, slices, rows, columns)``."""
+
+    myocardium: NDArray[np.float64]
+    """Curves under each member's myocardium, as in ``TimeIntensityCurves``. Shape ``(members,
+    beats, slices)``."""
+
+    blood_pool: NDArray[np.float64]
+    """Curves under each member's blood pool. Same shape."""
+
+    shifts_mm: NDArray[np.float64]
+    """Where the heart lies on each beat, relative to its place in the segmentations, along rows and
+    columns [mm]. Shape ``(beats, slices, 2)``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SegmentMeasurement:
+    """One number of one segment."""
+
+    segment: int
+    """Number of the segment, 1 to 16."""
+
+    segment_name: str
+    """Its name: ``mid anterior``."""
+
+    slice_index: int
+    """Slice it was measured on, from 0."""
+
+    layer: str
+    """``wall``, ``endocardial`` or ``epicardial``."""
+
+    name: str
+    """``upslope``, ``relative_upslope``: over that of the slice's blood pool, or
+    ``peak_enhancement``: of the segment's mean intensity, over that before contrast arrives."""
+
+    value: float
+    """The number, in ``unit``."""
+
+    unit: str
+    """UCUM code."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AhaSlice:
+    """How a slice lies in the heart."""
+
+    slice_index: int
+    """From 0, along the series' slice axis."""
+
+    level: str
+    """``basal``, ``mid`` or ``apical``."""
+
+    anterior_insertion_lps_mm: tuple[float, float, float]
+    """Where the right ventricle meets the left one in front [mm], LPS+: the segments are counted
+    from here."""
+
+    inferior_insertion_lps_mm: tuple[float, float, float]
+    """Where it does below [mm], LPS+."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AhaResult:
+    """The segments of all slices."""
+
+    slices: tuple[AhaSlice, ...] = ()
+    """Slices whose segments are known."""
+
+    measurements: tuple[SegmentMeasurement, ...] = ()
+    """Their numbers."""
+
+    curves: Mapping[tuple[int, int], NDArray[np.float64]] = field(default_factory=dict)
+    """Mean intensity of a slice's segment over the beats, by ``(slice, segment)``."""
+
+    notes: tuple[str, ...] = ()
+    """Why a slice has no segments, and how its height was told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PerfusionResult:
     """Segmentation, uncertainty and measurements of a series, on the series' own grid."""
 
@@ -105,3 +190,12 @@ class PerfusionResult:
 
     stage_seconds: dict[str, float]
     """Wall time of each stage of the analysis [s]."""
+
+    aha: AhaResult = AhaResult()
+    """The segments of the American Heart Association."""
+
+    state: str | None = None
+    """``rest`` or ``stress``, as the series is described; None where that says neither."""
+
+    evidence: PerfusionEvidence | None = None
+    """What every member found; None where it was not kept."""

@@ -8,6 +8,15 @@ from pipeline.errors import BundleRejected, UnusableCall
 UNCERTAINTY_STRIDES = (2, 4, 8)
 """Strides that every position of the segmentation's stride is a multiple of."""
 
+REST_WORDS = ("rest", "resting", "ruhe", "repos", "reposo")
+"""Words for a heart at rest."""
+
+STRESS_WORDS = (
+    *("stress", "adenosine", "adenosin", "adeno", "regadenoson", "rega", "lexiscan", "rapiscan"),
+    *("dipyridamole", "persantine", "dobutamine", "hyperemia", "hyperaemia", "belastung"),
+)
+"""Words for a heart under stress, and the agents that bring it about."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PerfusionSettings:
@@ -26,6 +35,12 @@ class PerfusionSettings:
     """A result whose U_pp lies above carries a warning: a little over twice the highest U_pp on
     the series that watched over the shipped pool's training. Another pool needs another value."""
 
+    rest_words: tuple[str, ...] = REST_WORDS
+    """Words of a series' description or protocol that say that it was taken at rest."""
+
+    stress_words: tuple[str, ...] = STRESS_WORDS
+    """Words that say that it was taken under stress."""
+
     def __post_init__(self) -> None:
         """Check the values.
 
@@ -34,6 +49,8 @@ class PerfusionSettings:
         UnusableCall
             If a value is not possible.
         """
+        if any(word != word.lower() for word in (*self.rest_words, *self.stress_words)):
+            raise UnusableCall("rest_words and stress_words are written in small letters")
         if self.uncertainty_stride not in UNCERTAINTY_STRIDES:
             raise UnusableCall(
                 f"uncertainty_stride is {self.uncertainty_stride}, possible are "
@@ -46,8 +63,17 @@ class PerfusionSettings:
             )
 
     def as_dict(self) -> dict[str, object]:
-        """Return the settings for the configuration digest."""
-        return asdict(self)
+        """Return the settings for the configuration digest.
+
+        Words that are those of this software are left out: they came later, and jobs that were done
+        before keep their ids.
+        """
+        values = asdict(self)
+        for name, words in (("rest_words", REST_WORDS), ("stress_words", STRESS_WORDS)):
+            chosen = values.pop(name)
+            if chosen != words:
+                values[name] = list(chosen)
+        return values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.reconstruction.evidence import (
+    ReconstructionEvidence,
+    SliceEvidence,
+    classical_iterations,
+    slice_evidence,
+)
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks
 from pipeline.analyses.reconstruction.rawslice import CalibrationSource, RawSlice, slice_of
 from pipeline.analyses.reconstruction.result import ReconstructionResult, SliceQuality
@@ -34,6 +40,14 @@ SIGNAL = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What a reviewer is to see beside the images."""
+
+    classical: bool = True
+    """Whether a classical reconstruction, if it does not take too long."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Image:
     """One slice of one frame, reconstructed."""
 
@@ -43,6 +57,7 @@ class _Image:
     residual: float
     zero_filled_residual: float
     raw: RawSlice
+    evidence: SliceEvidence | None
 
 
 def why_not(modality: str) -> str | None:
@@ -63,6 +78,7 @@ def reconstruct(
     networks: UnrolledNetworks | None,
     settings: ReconstructionSettings,
     progress: Callable[[float], None] = lambda _: None,
+    evidence: Evidence | None = None,
 ) -> ReconstructionResult:
     """Reconstruct raw data.
 
@@ -76,6 +92,8 @@ def reconstruct(
         What the site has set.
     progress
         Called with the share of the work that is done, 0 to 1.
+    evidence
+        What a reviewer is to see besides; None for nothing. It changes nothing in the result.
 
     Raises
     ------
@@ -85,13 +103,16 @@ def reconstruct(
         If a network gives a value that is not finite.
     """
     stopwatch = Stopwatch()
+    steps = None
+    if evidence is not None:
+        steps = classical_iterations(kspace, asked=evidence.classical)
     found: list[list[_Image]] = []
     n_all = kspace.n_frames * kspace.n_slices
     for frame in range(kspace.n_frames):
         found.append([])
         for index in range(kspace.n_slices):
             raw = _slice_of(kspace, frame, index, needs_centre=networks is not None)
-            found[-1].append(_one_image(raw, networks, settings, stopwatch))
+            found[-1].append(_one_image(raw, networks, settings, stopwatch, steps))
             progress((frame * kspace.n_slices + index + 1) / n_all)
     return _assembled(kspace, found, settings, stopwatch)
 
@@ -114,8 +135,9 @@ def _one_image(
     networks: UnrolledNetworks | None,
     settings: ReconstructionSettings,
     stopwatch: Stopwatch,
+    steps: int | None,
 ) -> _Image:
-    """Reconstruct one slice of one frame, with its uncertainty."""
+    """Reconstruct one slice of one frame, with its uncertainty and its evidence."""
     # Where all samples were measured there is nothing for a network to fill in.
     used = None if raw.mask.all() else networks
     hard = settings.hard_data_consistency
@@ -138,6 +160,10 @@ def _one_image(
                     for draw in range(settings.uncertainty_draws)
                 ]
             )
+    seen = None
+    if steps is not None:
+        with stopwatch.stage("evidence"):
+            seen = slice_evidence(raw, found, plain.image, steps)
     with stopwatch.stage("residual"):
         return _Image(
             image=found.image,
@@ -146,6 +172,7 @@ def _one_image(
             residual=residual(raw, found),
             zero_filled_residual=residual(raw, plain),
             raw=raw,
+            evidence=seen,
         )
 
 
@@ -178,6 +205,23 @@ def _assembled(
         measurements=tuple(_measurements(kspace, slices)),
         notes=tuple(_notes(kspace, settings, found)),
         stage_seconds=stopwatch.seconds,
+        evidence=_evidence(kspace, found),
+    )
+
+
+def _evidence(kspace: KSpace, found: Sequence[Sequence[_Image]]) -> ReconstructionEvidence | None:
+    """Return what there is to see beside all images; None where it was not asked for."""
+    seen = [[i.evidence for i in frame if i.evidence is not None] for frame in found]
+    if not all(seen):
+        return None
+    classical = [[e.classical for e in frame if e.classical is not None] for frame in seen]
+    whole = None
+    if all(len(frame) == kspace.n_slices for frame in classical):
+        whole = _stacked(classical, kspace).astype(np.float32, copy=False)
+    return ReconstructionEvidence(
+        classical=whole,
+        misfit=np.stack([np.stack([e.misfit for e in frame]) for frame in seen]),
+        coverage=kspace.mask,
     )
 
 

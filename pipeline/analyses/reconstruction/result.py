@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.reconstruction.evidence import ReconstructionEvidence
 from pipeline.study import Measurement
 
 
@@ -72,3 +73,6 @@ class ReconstructionResult:
     stage_seconds: dict[str, float]
     """Wall time of each stage of the analysis [s]: ``prepare``, ``networks``, ``fft``,
     ``consistency``, ..."""
+
+    evidence: ReconstructionEvidence | None = None
+    """What a reviewer sees beside the images; None where it was not asked for."""

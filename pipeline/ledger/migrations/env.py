@@ -6,6 +6,8 @@ from pipeline.ledger import (  # noqa: F401 - add their tables
     audit,
     batchtables,
     exchange,
+    reviews,
+    signins,
     statistics,
     versions,
 )

@@ -1,0 +1,197 @@
+"""How contrast arrives in each segment of the myocardium."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.analyses.perfusion.grid import SliceGrid
+from pipeline.analyses.perfusion.measure import mean_curve, upslope
+from pipeline.analyses.perfusion.result import (
+    BLOOD_POOL,
+    AhaResult,
+    AhaSlice,
+    SegmentMeasurement,
+)
+from pipeline.analyses.perfusion.rightventricle import (
+    Contact,
+    arrival_beat,
+    contact_of,
+    right_ventricle,
+)
+from pipeline.analyses.perfusion.segments import (
+    ANTERIOR_LPS,
+    SEGMENT_NAMES,
+    Layer,
+    Level,
+    is_short_axis,
+    layer_masks,
+    levels_of,
+    segment_numbers,
+)
+from pipeline.imaging.volume import TimeSeries
+
+FEWEST_POINTS = 4
+"""A segment or a layer of fewer points of the model's grid is not measured."""
+
+ANTERIOR_SHARE = 0.3
+"""The anterior insertion lies in front of and above the inferior one by this share of their
+distance, at least; it is 0.85 in a heart that lies as usual."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SegmentedSlice:
+    """A slice on which the left ventricle was found, on the model's grid."""
+
+    slice_index: int
+    """From 0, along the series' slice axis."""
+
+    square: NDArray[np.float32]
+    """All beats, corrected for motion. Shape ``(beats, size, size)``."""
+
+    classes: NDArray[np.uint8]
+    """Segmentation. Shape ``(size, size)``."""
+
+    grid: SliceGrid
+    """Where the square lies on the slice."""
+
+
+def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaResult:
+    """Return how contrast arrives in each segment.
+
+    Parameters
+    ----------
+    found
+        Slices on which the left ventricle was found, ascending.
+    image
+        The series.
+    """
+    normal = image.affine[:3, 0] / np.linalg.norm(image.affine[:3, 0])
+    if not found:
+        return AhaResult()
+    if not is_short_axis(normal):
+        told = "no segments: by their place in the patient the slices are no short-axis slices"
+        return AhaResult(notes=(told,))
+    levels = levels_of([s.slice_index for s in found], normal)
+    slices: list[AhaSlice] = []
+    measurements: list[SegmentMeasurement] = []
+    curves: dict[tuple[int, int], NDArray[np.float64]] = {}
+    notes = list(_notes_of(levels))
+    for one in found:
+        lying = _lying(one, image, levels[one.slice_index])
+        if isinstance(lying, str):
+            notes.append(f"slice {one.slice_index}: no segments: {lying}")
+            continue
+        place, numbers = lying
+        slices.append(place)
+        for number in (int(n) for n in np.unique(numbers) if n):
+            curves[one.slice_index, number] = mean_curve(one.square, numbers == number)
+        measurements += _measured(one, numbers, image)
+    return AhaResult(
+        slices=tuple(slices),
+        measurements=tuple(measurements),
+        curves=curves,
+        notes=tuple(notes),
+    )
+
+
+def _notes_of(levels: Mapping[int, Level]) -> Iterator[str]:
+    """Yield how heights of few slices were told: nothing but their number and order is known."""
+    if len(levels) < 3:
+        told = ", ".join(f"slice {index} for {level}" for index, level in sorted(levels.items()))
+        yield f"segments: heights are told by the order of the slices; taken are {told}"
+
+
+def _lying(
+    found: SegmentedSlice, image: TimeSeries, level: Level
+) -> tuple[AhaSlice, NDArray[np.uint8]] | str:
+    """Return how a slice lies and the segment of each point, or why that is not known."""
+    spacing = found.grid.spacing_mm
+    right = right_ventricle(found.square, found.classes, spacing)
+    contact = None if right is None else contact_of(right, found.classes, spacing)
+    if contact is None:
+        return "the first pass does not show the right ventricle beside the left one"
+    start, end = (
+        _insertion_lps(found, contact, angle, image)
+        for angle in (contact.start_rad, contact.end_rad)
+    )
+    forward = float((start - end) @ ANTERIOR_LPS / np.linalg.norm(start - end))
+    if abs(forward) < ANTERIOR_SHARE:
+        return "neither insertion of the right ventricle lies in front of and above the other"
+    starts_anterior = forward > 0
+    anterior, inferior = (start, end) if starts_anterior else (end, start)
+    place = AhaSlice(
+        slice_index=found.slice_index,
+        level=level.value,
+        anterior_insertion_lps_mm=_point(anterior),
+        inferior_insertion_lps_mm=_point(inferior),
+    )
+    numbers = segment_numbers(found.classes, contact, level, starts_anterior=starts_anterior)
+    return place, numbers
+
+
+def _insertion_lps(
+    found: SegmentedSlice, contact: Contact, angle: float, image: TimeSeries
+) -> NDArray[np.float64]:
+    """Return where a direction leaves the left ventricle [mm], LPS+."""
+    steps = np.arange(0.0, found.classes.shape[0], 0.25)
+    rows = contact.centre[0] + np.sin(angle) * steps
+    columns = contact.centre[1] + np.cos(angle) * steps
+    size = found.classes.shape[0]
+    inside = (rows >= 0) & (rows <= size - 1) & (columns >= 0) & (columns <= size - 1)
+    rows, columns = rows[inside], columns[inside]
+    wall = found.classes[np.rint(rows).astype(int), np.rint(columns).astype(int)] != 0
+    last = int(np.flatnonzero(wall)[-1])
+    row, column = found.grid.on_slice(float(rows[last]), float(columns[last]))
+    point: NDArray[np.float64] = image.affine @ np.array([found.slice_index, row, column, 1.0])
+    return point[:3]
+
+
+def _measured(
+    found: SegmentedSlice, numbers: NDArray[np.uint8], image: TimeSeries
+) -> Iterator[SegmentMeasurement]:
+    """Yield the numbers of each layer of each segment of a slice."""
+    times = image.times_s[:, found.slice_index]
+    blood = mean_curve(found.square, found.classes == BLOOD_POOL)
+    of_blood = upslope(blood, times)
+    before = max(1, arrival_beat(blood))
+    step = "{beat}" if image.times_are_estimated else "s"
+    layers = layer_masks(found.classes)
+    for number in (int(n) for n in np.unique(numbers) if n):
+        for layer, mask in layers.items():
+            points = (numbers == number) & mask
+            if points.sum() < FEWEST_POINTS:
+                continue
+            curve = mean_curve(found.square, points)
+            slope = upslope(curve, times)
+            values = {
+                "upslope": (slope, f"{{intensity}}/{step}"),
+                "relative_upslope": (slope / of_blood if of_blood > 0 else np.nan, "1"),
+                "peak_enhancement": (float(curve.max() - curve[:before].mean()), "{intensity}"),
+            }
+            for name, (value, unit) in values.items():
+                if np.isfinite(value):
+                    yield _measurement(found.slice_index, (number, layer), name, (value, unit))
+
+
+def _measurement(
+    index: int, where: tuple[int, Layer], name: str, measured: tuple[float, str]
+) -> SegmentMeasurement:
+    """Return a number of a segment."""
+    number, layer = where
+    return SegmentMeasurement(
+        segment=number,
+        segment_name=SEGMENT_NAMES[number],
+        slice_index=index,
+        layer=layer.value,
+        name=name,
+        value=measured[0],
+        unit=measured[1],
+    )
+
+
+def _point(point: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return a point as plain numbers."""
+    x, y, z = (float(v) for v in point)
+    return x, y, z

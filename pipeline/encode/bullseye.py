@@ -1,0 +1,109 @@
+"""The segments of the American Heart Association as a bull's-eye.
+
+The base is outside and the anterior wall on top, the septum on the left, as on a short-axis slice.
+Drawn without a display and without global state, with the same bytes each time.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Wedge
+
+from pipeline.analyses.perfusion.result import PerfusionResult
+from pipeline.analyses.perfusion.segments import Layer
+
+MEASURE = "relative_upslope"
+"""What is shown: the only number that can be compared between series."""
+
+COLOURS = "viridis"
+"""Told apart by colour-blind readers, and ordered in grey, too."""
+
+RINGS = ((1, 6, 4.0), (7, 6, 3.0), (13, 4, 2.0), (17, 1, 1.0))
+"""First segment, number of segments and outer radius of each ring; each is one wide."""
+
+DPI, INCHES = 110, 4.4
+PAPER, INK, EMPTY = "#101418", "#e8ecf0", "#2a3138"
+
+TITLES = {"rest": "at rest", "stress": "under stress"}
+
+
+def segment_values(result: PerfusionResult, measure: str = MEASURE) -> dict[int, float]:
+    """Return a number of each segment over all of its wall: the mean over its slices.
+
+    Parameters
+    ----------
+    result
+        What was found.
+    measure
+        Name of the number.
+    """
+    found: dict[int, list[float]] = {}
+    for each in result.aha.measurements:
+        if each.name == measure and each.layer == Layer.WALL:
+            found.setdefault(each.segment, []).append(each.value)
+    return {segment: float(np.mean(values)) for segment, values in found.items()}
+
+
+def write_bullseye(result: PerfusionResult, path: Path) -> None:
+    """Write the relative upslope of each segment as a bull's-eye.
+
+    Parameters
+    ----------
+    result
+        What was found; its segments are known.
+    path
+        The file.
+    """
+    figure = Figure(figsize=(INCHES, INCHES + 0.3), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.set_facecolor(PAPER)
+    axes = figure.add_subplot()
+    axes.set_facecolor(PAPER)
+    _draw(axes, segment_values(result))
+    state = f", {TITLES[result.state]}" if result.state else ""
+    axes.set_title(f"upslope relative to LV blood{state}", fontsize=9, color=INK)
+    figure.text(0.5, 0.005, "For research only", ha="center", fontsize=7, color=INK)
+    # Neither a time nor the name of the software goes into the file.
+    figure.savefig(path, metadata={"Software": None})
+
+
+def _draw(axes: Axes, values: Mapping[int, float]) -> None:
+    """Draw the segments with their numbers; those without one stay empty."""
+    largest = max(values.values(), default=1.0) or 1.0
+    for first, count, outer in RINGS:
+        for place in range(count):
+            start, width = _angles(place, count)
+            segment = first + place
+            value = values.get(segment)
+            shade = None if value is None else min(1.0, max(0.0, value / largest))
+            colour = EMPTY if shade is None else colormaps[COLOURS](shade)
+            wedge = Wedge((0, 0), outer, start, start + width, width=1.0, fc=colour, ec=PAPER, lw=2)
+            axes.add_patch(wedge)
+            middle = np.deg2rad(start + width / 2)
+            radius = outer - 0.5 if count > 1 else 0.0
+            text = f"{segment}" if value is None else f"{segment}\n{value:.2f}"
+            dark = shade is not None and shade > 0.6
+            axes.text(
+                radius * float(np.cos(middle)),
+                radius * float(np.sin(middle)),
+                text,
+                ha="center",
+                va="center",
+                fontsize=7,
+                color=PAPER if dark else INK,
+            )
+    axes.set_xlim(-4.1, 4.1)
+    axes.set_ylim(-4.1, 4.1)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
+def _angles(place: int, count: int) -> tuple[float, float]:
+    """Return where a segment of a ring begins, against the clock from the right, and its width."""
+    width = 360.0 / count
+    return 90.0 - width / 2 + place * width, width
