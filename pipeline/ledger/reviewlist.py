@@ -12,6 +12,7 @@ from sqlalchemy.orm import undefer
 from pipeline.ledger.exchange import DeliveryRow
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.reviews import ReadingRow, successors
+from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import StatisticsRow
 from pipeline.ledger.tables import Job, Series, Study
@@ -95,7 +96,8 @@ def marks(ledger: Ledger) -> Marks:
 def listed(session: Transaction) -> dict[UUID, datetime]:
     """Return the jobs whose results are to be read, each with its last change.
 
-    Neither results that another one has taken the place of, nor verified results of a review.
+    Neither results that another one has taken the place of, nor verified results of a review, nor
+    those of shadows.
     """
     later = select(Job.predecessor_id).where(
         Job.predecessor_id.is_not(None),
@@ -103,7 +105,10 @@ def listed(session: Transaction) -> dict[UUID, datetime]:
         Job.id.not_in(successors()),
     )
     query = select(Job.id, Job.changed_at).where(
-        Job.state == JobState.DONE, Job.id.not_in(successors()), Job.id.not_in(later)
+        Job.state == JobState.DONE,
+        Job.role != Role.SHADOW,
+        Job.id.not_in(successors()),
+        Job.id.not_in(later),
     )
     return {row.id: row.changed_at.replace(tzinfo=UTC) for row in session.execute(query)}
 
@@ -162,7 +167,7 @@ def _results() -> Select[Job, str | None, list[str], str, dict[str, str] | None]
         .join(Series, Series.id == Job.series_id)
         .outerjoin(Study, Study.id == Series.study_id)
         .outerjoin(StatisticsRow, StatisticsRow.job_id == Job.id)
-        .where(Job.state == JobState.DONE)
+        .where(Job.state == JobState.DONE, Job.role != Role.SHADOW)
         .options(undefer(Job.inputs), undefer(Job.configuration))
     )
 
