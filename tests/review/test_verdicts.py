@@ -18,7 +18,7 @@ from pipeline.infer.session import Compute
 from pipeline.ledger.audit import Sought, entries
 from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.deliverycare import WantedDeliveries, deliveries
-from pipeline.ledger.exchange import DeliveryState
+from pipeline.ledger.exchange import Arrival, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.reviews import readings_of, standings
@@ -26,6 +26,7 @@ from pipeline.ledger.reviewstates import ReviewState, Verdict
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import without_statistics
 from pipeline.ledger.tables import Job
+from pipeline.ledger.turnaround import turnarounds
 from pipeline.outputs import what_is_wrong
 from pipeline.reproduce import Bench, reproduce
 from pipeline.reproduction import Verdict as Reproduced
@@ -190,6 +191,20 @@ def test_verified_results_are_no_studies_of_their_own_to_the_watch_on_drift(
 ) -> None:
     desk.accepted()
     assert without_statistics(desk.ledger) == ()
+
+
+def test_the_time_until_a_result_was_read_is_no_turnaround(desk: Readings, tmp_path: Path) -> None:
+    desk.connect({"share": folder_at(tmp_path / "share")})
+    study = desk.past.study_instance_uid
+    with desk.ledger.transaction() as session:
+        times = {"first_at": -9.0, "last_at": -9.0, "look_at": -9.0, "taken_at": -8.0}
+        session.add(Arrival(study_instance_uid=study, state="taken", **times))
+    add_deliveries(desk, "share")
+    desk.accepted()
+    with desk.ledger.transaction() as session:
+        session.execute(update(DeliveryRow).values(state="done", done_s=1.0))
+    assert len(going(desk)) == 2
+    assert len(turnarounds(desk.ledger)) == 1
 
 
 def folder_at(path: Path, **settings: object) -> Destination:
