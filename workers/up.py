@@ -1,4 +1,4 @@
-"""The service on one machine: broker, dispatcher, worker, endpoint, and a watched folder."""
+"""The service on one machine: broker, dispatcher, worker, endpoint, and what a site adds."""
 
 import logging
 import secrets
@@ -60,6 +60,9 @@ class Machine:
     receives: bool = False
     """Whether instances are received."""
 
+    reviews: bool = False
+    """Whether the review page is served."""
+
     watched: tuple[str, ...] = ()
     """Words of the command that submits what is dropped into a folder; none watches nothing."""
 
@@ -107,6 +110,20 @@ def _parts(machine: Machine) -> list[Part]:
     environment = {"VESALIUS_BROKER": broker, "VESALIUS_LEDGER": machine.place}
     if machine.configuration.models.path:
         environment["VESALIUS_MODELS"] = str(machine.configuration.models.path.absolute())
+    for name, words, patience_s in _commands(machine):
+        parts.append(
+            Part(
+                name=name,
+                command=(sys.executable, "-m", "workers.cli", name, *words, *_config(machine)),
+                environment=environment,
+                patience_s=patience_s,
+            )
+        )
+    return parts
+
+
+def _commands(machine: Machine) -> list[tuple[str, tuple[str, ...], float]]:
+    """Return the commands of the processes, with the time that each has to end [s]."""
     stop_s = machine.configuration.worker.stop_s
     commands: list[tuple[str, tuple[str, ...], float]] = [
         ("monitor", (), 10.0),
@@ -120,18 +137,11 @@ def _parts(machine: Machine) -> list[Part]:
         commands.append(("deliver", (), DELIVER_S))
     if machine.watched:
         commands.append(("watch", machine.watched, 30.0))
+    if machine.reviews:
+        commands.append(("review", ("--no-first-account",), 10.0))
     if machine.configuration.worklists:
         commands.append(("perform-worklist", machine.results, 30.0))
-    for name, words, patience_s in commands:
-        parts.append(
-            Part(
-                name=name,
-                command=(sys.executable, "-m", "workers.cli", name, *words, *_config(machine)),
-                environment=environment,
-                patience_s=patience_s,
-            )
-        )
-    return parts
+    return commands
 
 
 def _config(machine: Machine) -> tuple[str, ...]:

@@ -79,6 +79,10 @@ def up_command(
         bool,
         typer.Option("--receive", help="Take studies by C-STORE and STOW-RS, as [receive] says."),
     ] = False,
+    review: Annotated[
+        bool,
+        typer.Option("--review", help="Serve the review page, as [review] says."),
+    ] = False,
     output: OutputOption = None,
     settle: SettleOption = 5.0,
     broker: BrokerOption = None,
@@ -111,6 +115,7 @@ def up_command(
             state=state_folder(place),
             broker=broker,
             receives=receive,
+            reviews=review,
             watched=watched,
             results=("--output", str(output.absolute())) if output else (),
         )

@@ -107,9 +107,11 @@ def test_frames_are_those_of_the_pixel_data(client: DICOMwebClient, sop_class: s
 
 
 def test_frames_of_one_bit_that_end_within_a_byte_are_cut_there(tmp_path: Path) -> None:
-    dataset = pydicom.dcmread(pydicom.data.get_testdata_file("liver.dcm"))
+    dataset = pydicom.dcmread(pydicom.data.get_testdata_file("CT_small.dcm"))
     frames = np.random.default_rng(1).integers(0, 2, (3, 5, 7)).astype(np.uint8)
     dataset.NumberOfFrames, dataset.Rows, dataset.Columns = frames.shape
+    dataset.BitsAllocated = dataset.BitsStored = 1
+    dataset.HighBit = 0
     packed = np.packbits(frames.ravel(), bitorder="little").tobytes()
     dataset.PixelData = packed + b"\0" * (len(packed) % 2)
     dataset.save_as(tmp_path / "bits.dcm")
@@ -121,11 +123,12 @@ def test_frames_of_one_bit_that_end_within_a_byte_are_cut_there(tmp_path: Path) 
 
 def test_compressed_frames_stay_compressed(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(pydicom.data.get_testdata_file("CT_small.dcm"))
+    size = len(dataset.PixelData)
     dataset.compress(RLELossless)
     dataset.save_as(tmp_path / "rle.dcm")
     kind, (content,) = frames_of(tmp_path / "rle.dcm", [1])
     assert kind == f"image/dicom-rle; transfer-syntax={RLELossless}"
-    assert len(content) < len(dataset.decompress().PixelData)
+    assert len(content) < size
 
 
 @pytest.mark.parametrize("frame", ["0", "2", "a", "1,,2", "99999999"])
