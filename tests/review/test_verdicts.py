@@ -186,6 +186,16 @@ def test_a_result_whose_files_were_altered_is_not_verified(desk: Readings) -> No
         assert readings_of(session, desk.job_id) == ()
 
 
+def test_a_verdict_whose_files_cannot_be_written_is_not_recorded(desk: Readings) -> None:
+    lock = desk.folder().parent / ".vesalius.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    with pytest.raises(ReviewRefused, match="cannot be written"):
+        desk.say(ACCEPTED)
+    lock.rmdir()
+    assert desk.say(ACCEPTED).state is ReviewState.ACCEPTED
+
+
 def test_verified_results_are_no_studies_of_their_own_to_the_watch_on_drift(
     desk: Readings,
 ) -> None:
