@@ -3,7 +3,7 @@
 import csv
 import gzip
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import highdicom
@@ -25,10 +25,11 @@ from pipeline.imaging.nifti import read_labels, read_volume, write_volume
 from pipeline.imaging.volume import Volume
 from pipeline.ledger.audit import Sought, entries
 from pipeline.ledger.pastjobs import PastJob
+from pipeline.ledger.reviews import correction_of
 from pipeline.ledger.reviewstates import ReviewState
 from pipeline.ledger.tables import ArtifactRow, Job
 from pipeline.review.corrections import Kept, correctable, keep
-from pipeline.review.correctperfusion import drawn, of_members
+from pipeline.review.correctperfusion import drawn, of_members, remeasure
 from pipeline.review.correctphases import Stretch, of_stretches
 from tests.support.phaseresults import SECONDS
 from tests.support.readings import ACCEPTED, ANNA, BERT, REJECTED, Readings
@@ -105,6 +106,27 @@ def test_labels_that_say_the_same_change_no_number(desk: Readings, tmp_path: Pat
     found = [(m.name, m.value, m.unit) for m in kept.measurements]
     expected = [(m["name"], m["value"], m["unit"]) for m in outcome["measurements"]]  # type: ignore[attr-defined]
     assert found == expected
+
+
+def test_segments_are_measured_anew_where_contours_have_changed(
+    desk: Readings, tmp_path: Path
+) -> None:
+    outcome = desk.past.record.outcome or {}
+    assert outcome["aha_segments"]
+    segmentation = segmentation_of(desk)
+    same = draw(desk, body(segmentation, tmp_path))
+    other = draw(desk, body(segmentation.with_array(grown(segmentation.array)), tmp_path))
+    found = []
+    for kept in (same, other):
+        with desk.ledger.reading() as session:
+            correction = correction_of(session, desk.job_id, kept.id)
+        result, _ = remeasure(desk.past, correction, desk.configuration)
+        found.append([asdict(each) for each in result.aha.measurements])
+        assert len(set(result.notes)) == len(result.notes)
+    assert found[0] == outcome["aha_segments"]
+    assert found[1] != outcome["aha_segments"]
+    names = [{(m["segment"], m["layer"], m["name"]) for m in each} for each in found]
+    assert names[0] & names[1]
 
 
 def test_an_accepted_edit_is_a_new_segmentation_with_author_and_predecessor(
