@@ -5,7 +5,8 @@ from uuid import UUID
 
 from pipeline.errors import NotApplicable, StudyRejected
 from pipeline.ledger.accounts import Account, Role
-from pipeline.ledger.reviewlist import ResultJob, jobs_of_study, result_job, successors_of
+from pipeline.ledger.pairs import pair_of
+from pipeline.ledger.reviewlist import ResultJob, result_job, successors_of
 from pipeline.ledger.reviews import Reading, readings_of
 from pipeline.ledger.reviewstates import ReviewState, is_blind, why_not
 from pipeline.review.displaynames import shown_name, shown_unit
@@ -182,10 +183,9 @@ def source_if_there(site: Site, job: ResultJob) -> Source | None:
 def _perfusion(site: Site, job: ResultJob) -> PerfusionDetail:
     """Return what perfusion shows."""
     source = source_if_there(site, job)
-    uid = job.study_instance_uid
-    study = () if uid is None else jobs_of_study(site.ledger, uid)
     times = None if source is None else source.t_seconds
-    return perfusion_of(job, times, has_source=source is not None, study=study)
+    pair = pair_of(site.ledger, job.job_id)
+    return perfusion_of(job, times, has_source=source is not None, pair=pair)
 
 
 def _measurements(job: ResultJob) -> tuple[MeasurementDetail, ...]:
