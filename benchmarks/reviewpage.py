@@ -1,8 +1,8 @@
 """How fast the review page is, in a browser: ``python -m benchmarks.reviewpage RESULTS``.
 
 RESULTS is a folder that ``make demo`` wrote. Its ledger is copied and its jobs are listed many
-times over, so that the worklist is long; the pictures are those of the demonstration. Chromium draws
-in software here: a graphics card draws faster.
+times over, so that the worklist is long; the pictures are those of the demonstration. Chromium
+draws in software here: a graphics card draws faster.
 """
 
 import json
