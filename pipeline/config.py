@@ -20,6 +20,7 @@ from pipeline.connections import (
     Node,
     ReceiveSettings,
     TlsSettings,
+    check_delivered,
 )
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import UnusableCall
@@ -335,12 +336,7 @@ class Configuration:
             raise UnusableCall(f"{at}: by dimse needs a node with an ae_title")
         if worklist.by == "ups-rs" and node.url is None:
             raise UnusableCall(f"{at}: by ups-rs needs a node with a url")
-        for name in worklist.delivered:
-            if name not in self.destinations:
-                known = ", ".join(self.destinations) or "none"
-                raise UnusableCall(f"{at}.delivered is {name!r}; the destinations are {known}")
-            if self.destinations[name].verified_only:
-                raise UnusableCall(f"{at}.delivered is {name!r}, which gets verified results only")
+        check_delivered(f"{at}.delivered", worklist.delivered, self.destinations)
         if worklist.retrieve is None and not any(
             self.destinations[name].node for name in worklist.delivered
         ):

@@ -5,6 +5,7 @@ Records of the settings, nothing else. Secrets are named by their files and neve
 
 import ipaddress
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,6 +194,31 @@ class Destination:
             raise UnusableCall("verified_only with after_review never: nothing would go there")
         if self.confirm == "commitment" and self.by not in ("c-store", "stow-rs"):
             raise UnusableCall(f"by {self.by} knows no commitment")
+
+
+def check_delivered(at: str, names: Sequence[str], destinations: Mapping[str, Destination]) -> None:
+    """Check that results go to destinations when their jobs are done.
+
+    Parameters
+    ----------
+    at
+        The setting that names them.
+    names
+        The names.
+    destinations
+        The site's.
+
+    Raises
+    ------
+    UnusableCall
+        If one does not exist, or gets verified results only.
+    """
+    for name in names:
+        if name not in destinations:
+            known = ", ".join(destinations) or "none"
+            raise UnusableCall(f"{at} is {name!r}; the destinations are {known}")
+        if destinations[name].verified_only:
+            raise UnusableCall(f"{at} is {name!r}, which gets verified results only")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

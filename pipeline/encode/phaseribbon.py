@@ -26,6 +26,9 @@ MOMENTS = (0.25, 0.5, 0.75)
 """Shares of the operation as of which the expected course is drawn."""
 
 WIDTH_INCHES, ROW_INCHES, CURVE_INCHES = 12.0, 0.42, 1.3
+LEGEND_INCHES = 1.2
+"""Room for the names of the time axis and of the phases."""
+
 DPI = 110
 INK, PAPER, UNCERTAIN = "#20262c", "#ffffff", "#f2b8a0"
 
@@ -52,6 +55,7 @@ def write_ribbon(
     *,
     truth: NDArray[np.int16] | None = None,
     moments_s: Sequence[float] | None = None,
+    label: str = "recognised",
 ) -> tuple[Path, Path]:
     """Write the ribbon as PNG and as SVG, and return their paths.
 
@@ -67,13 +71,15 @@ def write_ribbon(
         Columns of the true phases, ``NO_PHASE`` where there is none. Shape ``(seconds,)``.
     moments_s
         As of when the expected course is drawn [s]; some shares of the operation by default.
+    label
+        What the row of phases is called.
     """
     end = float(result.t_seconds[-1]) + 1 / result.rate_hz
     moments = [share * end for share in MOMENTS] if moments_s is None else list(moments_s)
     figure, rows = _page(len(moments), has_truth=truth is not None)
     if truth is not None:
         _phases(rows["truth"], result, truth, "truth")
-    _phases(rows["phases"], result, result.phase, "recognised")
+    _phases(rows["phases"], result, result.phase, label)
     _marks(rows["phases"], result)
     _confidence(rows["confidence"], result, review_uncertainty)
     expected = [result.anticipation_at(moment) for moment in moments]
@@ -219,7 +225,9 @@ def _finish(
     # Room for the line of an end that lies at the edge.
     last.set_xlim(0, 1.005 * right)
     last.set_xticks(60 * ticks, [f"{t:g}" for t in ticks])
-    last.set_xlabel("time [min]; expected: by the network above, by counting below", fontsize=8)
+    told = "; expected: by the network above, by counting below"
+    is_expected = any(name.startswith("expected") for name in rows)
+    last.set_xlabel(f"time [min]{told if is_expected else ''}", fontsize=8)
     patches = [Patch(color=p.colour, label=p.meaning) for p in result.procedure.phases]
     found = {MARKS[m] for m in np.unique(result.mark)} - {Mark.USABLE}
     for mark in (m for m in MARKS if m in found):
@@ -227,4 +235,5 @@ def _finish(
         label = mark.value.replace("_", " ")
         patches.append(Patch(facecolor=colour, edgecolor=INK, hatch=hatch, label=label))
     figure.legend(handles=patches, loc="lower center", ncols=4, fontsize=8, frameon=False)
-    figure.subplots_adjust(left=0.11, right=0.985, top=0.97, bottom=0.23, hspace=0.35)
+    bottom = max(0.23, LEGEND_INCHES / figure.get_figheight())
+    figure.subplots_adjust(left=0.11, right=0.985, top=0.97, bottom=bottom, hspace=0.35)

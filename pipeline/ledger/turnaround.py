@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from pipeline.ledger.exchange import Arrival, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.reviews import successors
 from pipeline.ledger.tables import Job, Series, Study
 
 NOT_THE_MODEL = ("ingest", "load", "record", "encode")
@@ -64,6 +65,8 @@ def turnarounds(ledger: Ledger) -> list[Turnaround]:
                 Arrival.taken_at.is_not(None),
                 # What was delivered before later instances came says nothing of them.
                 DeliveryRow.created_s > Arrival.last_at,
+                # A verified result waited for its readers.
+                Job.id.not_in(successors()),
             )
         ).all()
     found = []

@@ -36,6 +36,7 @@ from pipeline.encode.provenance import artifact
 from pipeline.errors import ReviewRefused
 from pipeline.ledger.pastjobs import PastJob
 from pipeline.ledger.reviews import Correction
+from pipeline.outputs import copy_artifacts
 from pipeline.quiet import quietly
 from pipeline.review.source import source_of
 from pipeline.review.verify import whole_folder
@@ -43,6 +44,9 @@ from pipeline.study import Artifact, Measurement, VideoSeries
 
 ANALYSIS = "phases"
 """The analysis whose results are corrected here."""
+
+ANTICIPATED = "anticipated"
+"""Kind of the artifact of what was expected at every moment: it stays as it was."""
 
 MOST_SEGMENTS = 1000
 """Segments of a correction; so many are no course of an operation."""
@@ -124,7 +128,8 @@ def write_phases(
     threshold = _threshold(past)
     written = _write_text(before, result, threshold, (source, folder))
     (folder / FIGURES).mkdir()
-    for path in write_ribbon(result, threshold, folder / FIGURES / "ribbon", moments_s=[]):
+    ribbon = folder / FIGURES / "ribbon"
+    for path in write_ribbon(result, threshold, ribbon, moments_s=[], label="corrected"):
         written.append(artifact("figure", folder, f"{FIGURES}/{path.name}"))
 
     def report(_header: Dataset) -> Dataset:
@@ -133,6 +138,9 @@ def write_phases(
         return corrected_report(old, result, series, before.result.segments, context)
 
     written += write_pictures((result, report), series, context, folder)
+    expected = [a for a in past.record.artifacts if a.kind == ANTICIPATED]
+    copy_artifacts(source, expected, folder)
+    written += expected
     outcome = {
         "measurements": [asdict(m) for m in _durations(result.segments)],
         "uncertainty": [asdict(segment) for segment in result.segments],

@@ -2,10 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
+from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
 from pipeline.ledger.reviewlist import ResultJob
-from pipeline.review.displaynames import shown_unit
-from pipeline.review.jsonfiles import Json, items, json_file, number, numbers, table, text
+from pipeline.review.displaynames import shown_name, shown_unit
+from pipeline.review.jsonfiles import Json, items, json_file, number, numbers, text
+
+WALL = "wall"
+"""The whole wall, in the outcome's segments; the others are its layers."""
+
+MEASURES = ("relative_upslope", "upslope")
+"""What the bull's-eye shows: the first that was measured."""
 
 MEMBERS = "members"
 """Kind of the artifacts that hold each member's own segmentation."""
@@ -157,15 +165,14 @@ def perfusion_of(
     study
         All jobs of the study that have a result.
     """
-    bullseye = bullseye_of(job)
     return PerfusionDetail(
         source=f"/api/jobs/{job.job_id}/source.nii.gz" if has_source else None,
         segmentation=file_url(job, "segmentation.nii.gz"),
         uncertainty=file_url(job, "uncertainty.nii.gz"),
         t_seconds=times,
         slices=_slices(job),
-        bullseye=bullseye,
-        paired=_paired(job, None if bullseye is None else bullseye.state, study),
+        bullseye=bullseye_of(job),
+        paired=_paired(job, state_of(job), study),
     )
 
 
@@ -176,25 +183,39 @@ def file_url(job: ResultJob, path: str) -> str | None:
 
 def bullseye_of(job: ResultJob) -> Bullseye | None:
     """Return the myocardium by segments, as the outcome has it; None if it has not."""
-    found = table(job.outcome, "aha_segments")
-    measures = [text(each, "measure") for each in items(found, "segments")]
-    if not measures:
+    walls = [e for e in items(job.outcome, "aha_segments") if text(e, "layer") == WALL]
+    found = next((own for name in MEASURES if (own := _of_measure(walls, name))), None)
+    if found is None:
         return None
-    measure = measures[0]
-    segments = [each for each in items(found, "segments") if text(each, "measure") == measure]
+    values: dict[int, list[float]] = {}
+    for each in found:
+        value = number(each, "value")
+        if value is not None:
+            values.setdefault(int(number(each, "segment") or 0), []).append(value)
     return Bullseye(
-        state=text(found, "state") or None,
-        measure=measure.replace("_", " "),
-        unit=shown_unit(text(segments[0], "unit")),
+        state=state_of(job),
+        measure=shown_name(text(found[0], "name")),
+        unit=shown_unit(text(found[0], "unit")),
         segments=tuple(
             AhaSegment(
-                id=int(number(each, "id") or 0),
-                name=text(each, "name"),
-                value=number(each, "value"),
+                id=id_,
+                name=name,
+                # Several slices of one level show the same segment.
+                value=fmean(values[id_]) if id_ in values else None,
             )
-            for each in segments
+            for id_, name in SEGMENT_NAMES.items()
         ),
     )
+
+
+def state_of(job: ResultJob) -> str | None:
+    """Return the state of the heart, ``rest`` or ``stress``; None where it is not known."""
+    return text(job.outcome, "heart_state") or None
+
+
+def _of_measure(walls: Sequence[Json], name: str) -> list[Json]:
+    """Return the measurements of one name."""
+    return [each for each in walls if text(each, "name") == name]
 
 
 def _slices(job: ResultJob) -> tuple[SliceDetail, ...]:
@@ -248,7 +269,6 @@ def _paired(job: ResultJob, state: str | None, study: Sequence[ResultJob]) -> Pa
     for each in reversed(study):
         if other is None or each.job_id == job.job_id or each.analysis != job.analysis:
             continue
-        bullseye = bullseye_of(each)
-        if bullseye is not None and bullseye.state == other:
+        if state_of(each) == other:
             return Paired(job_id=str(each.job_id), state=other)
     return None

@@ -5,8 +5,8 @@ transaction that holds the reading, the successor's job, its deliveries and the 
 reading that is given twice is recorded once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from pipeline import __version__
 from pipeline.config import Configuration
 from pipeline.deliver.choose import destinations_after_review
 from pipeline.encode.context import EncodingContext, Verifier
-from pipeline.errors import ReviewRefused
+from pipeline.errors import ReviewRefused, UnusableCall
 from pipeline.identity import digest_set
 from pipeline.ledger.audit import Audited, record_within
 from pipeline.ledger.events import Event
@@ -180,7 +180,7 @@ def give_verdict(job_id: UUID, said: Said, reader: Reader, desk: Desk) -> Readin
         return known
     case = _Case(past=past, readings=readings, correction=correction)
     reading = _reading(case, said, reader, desk)
-    with ExitStack() as held:
+    with ExitStack() as held, _writable():
         successor, publish = None, None
         if reading.state in ENDED - {ReviewState.REJECTED}:
             successor, publish = _successor(case, reading, desk, held)
@@ -188,6 +188,16 @@ def give_verdict(job_id: UUID, said: Said, reader: Reader, desk: Desk) -> Readin
             reading = Reading(**{**values, "successor_job_id": successor.identity.job_id})
         _recorded(case, (reading, successor), reader, desk, publish)
     return reading
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    """Say of a folder that cannot be written that nothing was recorded."""
+    try:
+        yield
+    except OSError as problem:
+        told = problem.strerror or "input or output failed"
+        raise ReviewRefused(f"the verified result cannot be written ({told})") from problem
 
 
 def _check(said: Said, past: PastJob) -> None:
@@ -277,7 +287,7 @@ def _successor(
         author=None if author is None else author.display_name,
     )
     folder = whole_folder(past)
-    output = OutputFolder.open(folder.parent)
+    output = _output(folder.parent)
     files = held.enter_context(output.working())
     artifacts, outcome = _written(case, context, desk, files)
     verdict = _verdict(past, agreed, reading, organization)
@@ -292,6 +302,14 @@ def _successor(
         outcome=finite_object({**outcome, REVIEW: verdict}),
     )
     return successor, lambda: output.move(files, place)
+
+
+def _output(root: Path) -> OutputFolder:
+    """Return the folder that verified results appear in, beside the results that were read."""
+    try:
+        return OutputFolder.open(root)
+    except UnusableCall as problem:
+        raise ReviewRefused(str(problem)) from problem
 
 
 def _written(

@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pipeline.config import GateSettings
+from pipeline.deliver.deidentify import deidentified
 from pipeline.deliver.gate import check
 from pipeline.encode.context import EncodingContext, Verifier
 from pipeline.encode.keyobject import ROLE as KEYS
@@ -126,3 +127,15 @@ def test_what_is_encoded_for_a_review_is_verified_from_the_start(tmp_path: Path)
     named = document.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0]
     assert named.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == CONTEXT.uid(REPORT)
     assert document.SeriesDescription == "Vesalius measurements, verified"
+
+
+def test_a_verified_report_names_no_reader_once_it_is_de_identified(
+    perfusion: Path, tmp_path: Path
+) -> None:
+    path = saved(verified(perfusion / "report.dcm", REPORT, LATER), tmp_path)
+    target = tmp_path / "deidentified.dcm"
+    deidentified(path, target, b"0123456789abcdef" * 4)
+    assert check(target, GateSettings(dciodvfy="required")) == ()
+    content = target.read_bytes()
+    for secret in (b"Arends", b"Bauer", b"Elsewhere", CONTEXT.uid(REPORT).encode()):
+        assert (secret in path.read_bytes(), secret in content) == (True, False)

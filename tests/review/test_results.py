@@ -11,6 +11,7 @@ import nibabel
 import numpy as np
 import pytest
 
+from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
 from pipeline.config import Configuration
 from pipeline.imaging.nifti import read_time_series
 from pipeline.imaging.timedframe import TimedFrame
@@ -22,6 +23,7 @@ from pipeline.ledger.tables import Job
 from pipeline.review.cache import Cache
 from pipeline.review.video import encode
 from pipeline.reviewsettings import ReviewSettings
+from tests.review.test_worklist import add_job
 from tests.support.readings import phases_job
 from tests.support.reviewserver import Served, serving
 from tests.support.videos import write_dicom_video
@@ -220,3 +222,35 @@ def test_what_could_not_be_made_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no space"):
         cache.folder(uuid4(), "x", fails)
     assert list(cache.root.iterdir()) == []
+
+
+def of_segment(
+    number: int, slice_index: int, value: float, layer: str = "wall"
+) -> dict[str, object]:
+    """Return a measurement of a segment, as the outcome has it."""
+    return {
+        "segment": number,
+        "segment_name": SEGMENT_NAMES[number],
+        "slice_index": slice_index,
+        "layer": layer,
+        "name": "relative_upslope",
+        "value": value,
+        "unit": "1",
+    }
+
+
+def test_the_bulls_eye_has_the_wall_of_all_segments_and_its_pair(tmp_path: Path) -> None:
+    of_rest = [of_segment(7, 0, 0.1), of_segment(7, 1, 0.3), of_segment(7, 0, 9.0, "epicardial")]
+    with Ledger.open(str(tmp_path / "ledger.db")) as ledger:
+        rest, stress = (
+            add_job(ledger, state, {"aha_segments": segments, "heart_state": state})
+            for state, segments in (("rest", of_rest), ("stress", [of_segment(1, 0, 0.5)]))
+        )
+    with serving(tmp_path / "ledger.db", Configuration(review=ReviewSettings(port=0))) as served:
+        found = served.person("vera").get(f"/api/jobs/{rest}").json()["perfusion"]
+    segments = {each["id"]: each["value"] for each in found["bullseye"]["segments"]}
+    assert segments.keys() == set(range(1, 18))
+    assert segments[7] == pytest.approx(0.2)
+    assert segments[1] is None
+    assert found["bullseye"]["state"] == "rest"
+    assert found["paired"] == {"job_id": str(stress), "state": "stress"}

@@ -18,7 +18,7 @@ from pipeline.infer.session import Compute
 from pipeline.ledger.audit import Sought, entries
 from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.deliverycare import WantedDeliveries, deliveries
-from pipeline.ledger.exchange import DeliveryState
+from pipeline.ledger.exchange import Arrival, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.reviews import readings_of, standings
@@ -26,6 +26,7 @@ from pipeline.ledger.reviewstates import ReviewState, Verdict
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import without_statistics
 from pipeline.ledger.tables import Job
+from pipeline.ledger.turnaround import turnarounds
 from pipeline.outputs import what_is_wrong
 from pipeline.reproduce import Bench, reproduce
 from pipeline.reproduction import Verdict as Reproduced
@@ -185,11 +186,35 @@ def test_a_result_whose_files_were_altered_is_not_verified(desk: Readings) -> No
         assert readings_of(session, desk.job_id) == ()
 
 
+def test_a_verdict_whose_files_cannot_be_written_is_not_recorded(desk: Readings) -> None:
+    lock = desk.folder().parent / ".vesalius.lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    with pytest.raises(ReviewRefused, match="cannot be written"):
+        desk.say(ACCEPTED)
+    lock.rmdir()
+    assert desk.say(ACCEPTED).state is ReviewState.ACCEPTED
+
+
 def test_verified_results_are_no_studies_of_their_own_to_the_watch_on_drift(
     desk: Readings,
 ) -> None:
     desk.accepted()
     assert without_statistics(desk.ledger) == ()
+
+
+def test_the_time_until_a_result_was_read_is_no_turnaround(desk: Readings, tmp_path: Path) -> None:
+    desk.connect({"share": folder_at(tmp_path / "share")})
+    study = desk.past.study_instance_uid
+    with desk.ledger.transaction() as session:
+        times = {"first_at": -9.0, "last_at": -9.0, "look_at": -9.0, "taken_at": -8.0}
+        session.add(Arrival(study_instance_uid=study, state="taken", **times))
+    add_deliveries(desk, "share")
+    desk.accepted()
+    with desk.ledger.transaction() as session:
+        session.execute(update(DeliveryRow).values(state="done", done_s=1.0))
+    assert len(going(desk)) == 2
+    assert len(turnarounds(desk.ledger)) == 1
 
 
 def folder_at(path: Path, **settings: object) -> Destination:

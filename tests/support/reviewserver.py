@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,10 @@ class Served:
     def nobody(self) -> Person:
         self.people.append(Person(self.url))
         return self.people[-1]
+
+    @cached_property
+    def adam(self) -> Person:
+        return self.person("adam")
 
     def person(self, name: str) -> Person:
         person = self.nobody()

@@ -26,6 +26,7 @@ from pipeline.analyses.perfusion.segments import (
 )
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.perfusion.state import state_of
+from pipeline.imaging.nifti import read_labels, read_time_series
 from pipeline.ingest.inventory import take_inventory
 from pipeline.phantom import Phantom, PhantomSettings, perfusion_phantom
 from tests.support.realdata import real_data
@@ -327,6 +328,26 @@ def test_a_real_right_ventricle_is_found_where_a_person_drew_it() -> None:
     assert max(apart) < 12
     assert anterior[2] > inferior[2] + 20, "the anterior insertion lies above the other"
     assert {m.segment for m in result.measurements} == set(range(7, 13))
+
+
+def test_the_right_ventricle_of_real_series_is_found() -> None:
+    folder = real_data("perfusion", "internal")
+    names = sorted(path for path in folder.glob("*.nii.gz") if "_label" not in path.name)[::10]
+    missing = []
+    for path in names:
+        image = read_time_series(path)
+        labels = read_labels(path.with_name(path.name.replace(".nii.gz", "_label.nii.gz")))[:, 0]
+        labelled = np.flatnonzero((labels == BLOOD_POOL).sum(axis=(1, 2)) > 30)
+        of_a_beat = labels[labelled[len(labelled) // 2]].astype(np.uint8)
+        row, column = np.argwhere(of_a_beat == BLOOD_POOL).mean(axis=0)
+        frames, spacing = image.array[:, 0], image.spacing_mm[1:]
+        shifts = estimate_shifts(frames, (row, column), spacing)
+        one = on_grid(frames, of_a_beat, shifts - np.median(shifts, axis=0), spacing)
+        if right_ventricle(one.square, one.classes, SPACING_MM) is None:
+            missing.append(path.name)
+    tell(f"right ventricle found in {len(names) - len(missing)} of {len(names)} real series")
+    assert len(names) >= 12
+    assert len(missing) <= 1, missing
 
 
 WORDS = PerfusionSettings()
