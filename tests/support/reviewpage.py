@@ -76,7 +76,7 @@ def write_named_study(folder: Path, seed: int, name: str) -> Path:
 
 
 def write_results(folder: Path, bundle: Path) -> Path:
-    """Analyse three studies, the first the least certain, and record an operation; return the ledger."""
+    """Analyse three studies, the first the least certain; record a video; return the ledger."""
     site = Site(bundle=bundle, ledger=folder / "ledger.db")
     for seed, name in ((22, "Arends^Anna"), (21, "Bauer^Bert"), (23, SCRIPT)):
         study = write_named_study(folder / f"study {seed}", seed, name)
