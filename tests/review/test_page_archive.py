@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, expect
 from pydicom.dataset import Dataset
 
 from pipeline.connections import Destination, Node
-from tests.support.deliveries import DeliverySite, Running
+from tests.support.deliveries import Running
+from tests.support.deliveries import Site as DeliverySite
 from tests.support.orthanc import Orthanc, needs_orthanc
 from tests.support.readings import copied
 from tests.support.reviewpage import Reader, add_readers, needs_browser, page_served
