@@ -60,8 +60,7 @@ def test_what_is_accepted_arrives_verified_and_nothing_else(
         settings = SETTINGS.format(bundle=tiny_bundle, port=orthanc.port)
         with page_served(ledger, settings, tmp_path) as address, Running(site):
             reader = Reader(chromium, address)
-            reader.sign_in("anna")
-            reader.page.keyboard.press("Enter")
+            reader.sign_in("anna").open_case("perfusion")
             reader.wait_for_image()
             reader.page.keyboard.press("a")
             reader.page.keyboard.press("Enter")
