@@ -1,7 +1,7 @@
 """What the review page's worklist takes from the ledger."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -136,8 +136,14 @@ def result_jobs(ledger: Ledger, wanted: Collection[UUID]) -> Iterator[ResultJob]
 
 
 def result_job(ledger: Ledger, job_id: UUID) -> ResultJob | None:
-    """Return a job that has a result; None if it has none."""
-    return next(iter(result_jobs(ledger, [job_id])), None)
+    """Return a job that has a result; None if it has none.
+
+    What a reader made of a result has that one's input.
+    """
+    found = before = next(iter(result_jobs(ledger, [job_id])), None)
+    while before is not None and not before.inputs and before.predecessor is not None:
+        before = next(iter(result_jobs(ledger, [before.predecessor])), None)
+    return found if found is None or before is None else replace(found, inputs=before.inputs)
 
 
 def jobs_of_study(ledger: Ledger, study_instance_uid: str) -> tuple[ResultJob, ...]:
