@@ -28,10 +28,10 @@ from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.perfusion import encode_perfusion
-from pipeline.errors import AnalysisFailed, PipelineError, ReviewRefused
+from pipeline.errors import AnalysisFailed, BundleRejected, PipelineError, ReviewRefused
 from pipeline.imaging.nifti import read_header, read_labels, read_volume, write_volume
 from pipeline.imaging.volume import Volume
-from pipeline.infer.bundle import find_bundle, load_bundle
+from pipeline.inservice import open_version
 from pipeline.ledger.pastjobs import PastJob
 from pipeline.ledger.reviews import Correction
 from pipeline.outputs import copy_artifacts
@@ -271,11 +271,12 @@ def _member_labels(past: PastJob, chosen: Mapping[int, str]) -> NDArray[np.uint8
 
 def _grid(past: PastJob, configuration: Configuration) -> ModelGrid:
     """Return the grid of the pool that a job was done with."""
-    search = [configuration.models.path] if configuration.models.path else []
-    bundle = load_bundle(find_bundle(ANALYSIS, search))
-    if bundle.digest != past.bundle_digest:
-        raise ReviewRefused(f"bundle {past.bundle} is not here: nothing can be measured anew")
-    return ModelGrid.from_bundle(bundle.settings)
+    try:
+        analysis = open_version(ANALYSIS, past.bundle_digest, configuration)
+    except BundleRejected as problem:
+        told = f"bundle {past.bundle} is not here: nothing can be measured anew ({problem})"
+        raise ReviewRefused(told) from problem
+    return ModelGrid.from_bundle(analysis.bundle.settings)
 
 
 def _as_float(volume: Volume) -> Volume:
