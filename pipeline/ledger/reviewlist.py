@@ -14,7 +14,7 @@ from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.reviews import ReadingRow, successors
 from pipeline.ledger.states import JobState
 from pipeline.ledger.statistics import StatisticsRow
-from pipeline.ledger.tables import Job, Series, Study
+from pipeline.ledger.tables import EventRow, Job, Series, Study
 from pipeline.study import Artifact
 
 AT_A_TIME = 500
@@ -84,7 +84,8 @@ class ResultJob:
 def marks(ledger: Ledger) -> Marks:
     """Return what changes with every change that the worklist shows."""
     queries = (
-        select(func.count(), func.max(Job.changed_at)).where(Job.state == JobState.DONE),
+        # Not the jobs themselves: each is read whole, with its outcome, to find when it changed.
+        select(func.max(EventRow.id)),
         select(func.count(), func.max(DeliveryRow.changed_at)),
         select(func.count(), func.max(ReadingRow.id)),
     )

@@ -108,6 +108,22 @@ def why_not(readings: Sequence[Given], state: ReviewState, reviewer: str) -> str
     return None
 
 
+def is_blind(readings: Sequence[Given], state: ReviewState, reviewer: str) -> bool:
+    """Tell whether a reader may not see yet what others said: of two readers, each judges alone.
+
+    Parameters
+    ----------
+    readings
+        All readings, in order.
+    state
+        Where the review stands: open with a reading is one that needs two.
+    reviewer
+        Name of the reader's account.
+    """
+    judged = [r.reviewer for r in readings if r.verdict is not Verdict.SECOND_OPINION]
+    return state is ReviewState.OPEN and bool(judged) and reviewer not in judged
+
+
 def _outcome(reading: Given) -> ReviewState:
     """Return the state that a reading which decides leads to."""
     if reading.verdict is Verdict.REJECTED:

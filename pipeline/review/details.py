@@ -5,16 +5,17 @@ from uuid import UUID
 
 from pipeline.errors import NotApplicable, StudyRejected
 from pipeline.ledger.accounts import Account, Role
-from pipeline.ledger.reviewlist import ResultJob, jobs_of_study, result_job, successors_of
+from pipeline.ledger.pairs import pair_of
+from pipeline.ledger.reviewlist import ResultJob, result_job, successors_of
 from pipeline.ledger.reviews import Reading, readings_of
-from pipeline.ledger.reviewstates import ReviewState, why_not
+from pipeline.ledger.reviewstates import ReviewState, is_blind, why_not
 from pipeline.review.displaynames import shown_name, shown_unit
 from pipeline.review.images import Source, source_of
 from pipeline.review.jsonfiles import items, number, text, texts
 from pipeline.review.perfusiondetails import PerfusionDetail, perfusion_of
 from pipeline.review.phasedetails import PhasesDetail, phases_of
 from pipeline.review.reconstructiondetails import ReconstructionDetail, reconstruction_of
-from pipeline.review.rows import Case, Row
+from pipeline.review.rows import Case
 from pipeline.review.site import Site
 
 
@@ -73,6 +74,9 @@ class ReadingDetail:
 
     at: str
     """When, ISO 8601."""
+
+    correction: str | None
+    """The correction with which it was accepted."""
 
     successor_job_id: str | None
     """The job of the verified result that it led to."""
@@ -145,6 +149,7 @@ def detail_of(site: Site, job_id: UUID, account: Account) -> Detail | None:
     with site.ledger.reading() as session:
         readings = readings_of(session, job_id)
     of_row = {field.name: getattr(row, field.name) for field in fields(Case)}
+    of_row["review"] = _state(readings).value
     return Detail(
         **of_row,
         measurements=_measurements(job),
@@ -157,8 +162,8 @@ def detail_of(site: Site, job_id: UUID, account: Account) -> Detail | None:
             )
             for each in job.artifacts
         ),
-        readings=tuple(_reading(each) for each in readings),
-        may=_may(account, row, readings),
+        readings=tuple(_reading(each) for each in _shown(account, readings)),
+        may=_may(account, readings),
         predecessor_id=None if job.predecessor is None else str(job.predecessor),
         successor_ids=tuple(str(each) for each in successors_of(site.ledger, job_id)),
         perfusion=_perfusion(site, job) if job.analysis == "perfusion" else None,
@@ -178,10 +183,9 @@ def source_if_there(site: Site, job: ResultJob) -> Source | None:
 def _perfusion(site: Site, job: ResultJob) -> PerfusionDetail:
     """Return what perfusion shows."""
     source = source_if_there(site, job)
-    uid = job.study_instance_uid
-    study = () if uid is None else jobs_of_study(site.ledger, uid)
     times = None if source is None else source.t_seconds
-    return perfusion_of(job, times, has_source=source is not None, study=study)
+    pair = pair_of(site.ledger, job.job_id)
+    return perfusion_of(job, times, has_source=source is not None, pair=pair)
 
 
 def _measurements(job: ResultJob) -> tuple[MeasurementDetail, ...]:
@@ -199,25 +203,38 @@ def _measurements(job: ResultJob) -> tuple[MeasurementDetail, ...]:
     )
 
 
+def _state(readings: tuple[Reading, ...]) -> ReviewState:
+    """Return where a review stands: the worklist may be behind."""
+    return readings[-1].state if readings else ReviewState.OPEN
+
+
+def _shown(account: Account, readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
+    """Return the readings that an account may see: of two readers, each judges alone."""
+    given = [reading.given() for reading in readings]
+    hides = is_blind(given, _state(readings), account.name)
+    return () if hides and account.role.includes(Role.REVIEWER) else readings
+
+
 def _reading(reading: Reading) -> ReadingDetail:
     """Return what a reader said."""
-    successor = reading.successor_job_id
+    successor, correction = reading.successor_job_id, reading.correction_id
     return ReadingDetail(
         reviewer=reading.display_name,
         verdict=str(reading.verdict),
         reason=reading.reason,
         words=reading.words,
         at=reading.at.isoformat(),
+        correction=None if correction is None else str(correction),
         successor_job_id=None if successor is None else str(successor),
     )
 
 
-def _may(account: Account, row: Row, readings: tuple[Reading, ...]) -> May:
+def _may(account: Account, readings: tuple[Reading, ...]) -> May:
     """Return what an account may do with a result."""
     reason = None
     if not account.role.includes(Role.REVIEWER):
         reason = f"this needs the role {Role.REVIEWER}"
     else:
         given = [reading.given() for reading in readings]
-        reason = why_not(given, ReviewState(row.review), account.name)
+        reason = why_not(given, _state(readings), account.name)
     return May(judge=reason is None, edit=reason is None, why_not=reason)

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, PlainTextResponse
+
+from pipeline.ledger.reviewlist import marks
+from pipeline.review.site import TheSite
 
 STATIC = Path(__file__).parent / "static"
 """Where the built files are."""
@@ -27,6 +30,19 @@ KINDS = {
 """Content types by the ending of a name; nothing else is served."""
 
 router = APIRouter(include_in_schema=False)
+
+
+@router.get("/healthz")
+def healthy() -> PlainTextResponse:
+    """Tell that the server runs."""
+    return PlainTextResponse("ok\n")
+
+
+@router.get("/readyz")
+def ready(site: TheSite) -> PlainTextResponse:
+    """Tell whether the ledger answers; 503 says that it is away."""
+    marks(site.ledger)
+    return PlainTextResponse("ready\n")
 
 
 @router.get("/{path:path}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
+from pipeline.ledger.pairs import Pair
 from pipeline.ledger.reviewlist import ResultJob
 from pipeline.review.displaynames import shown_name, shown_unit
 from pipeline.review.jsonfiles import Json, items, json_file, number, numbers, text
@@ -150,7 +151,7 @@ class PerfusionDetail:
 
 
 def perfusion_of(
-    job: ResultJob, times: tuple[float, ...] | None, *, has_source: bool, study: Sequence[ResultJob]
+    job: ResultJob, times: tuple[float, ...] | None, *, has_source: bool, pair: Pair | None
 ) -> PerfusionDetail:
     """Return what the page shows of perfusion.
 
@@ -162,8 +163,8 @@ def perfusion_of(
         Time of each beat [s]; None where it is not known.
     has_source
         Whether the images are there.
-    study
-        All jobs of the study that have a result.
+    pair
+        The result of the same study in the other state; None where there is none.
     """
     return PerfusionDetail(
         source=f"/api/jobs/{job.job_id}/source.nii.gz" if has_source else None,
@@ -172,7 +173,7 @@ def perfusion_of(
         t_seconds=times,
         slices=_slices(job),
         bullseye=bullseye_of(job),
-        paired=_paired(job, state_of(job), study),
+        paired=None if pair is None else Paired(job_id=str(pair.job_id), state=pair.state),
     )
 
 
@@ -261,14 +262,3 @@ def _curve_name(curve: Json) -> str:
     """Return what a curve is of."""
     name, segment = text(curve, "name").replace("_", " "), curve.get("segment")
     return name if segment is None else f"{name}, segment {segment}"
-
-
-def _paired(job: ResultJob, state: str | None, study: Sequence[ResultJob]) -> Paired | None:
-    """Return the last result of the study in the other state."""
-    other = {"rest": "stress", "stress": "rest"}.get(state or "")
-    for each in reversed(study):
-        if other is None or each.job_id == job.job_id or each.analysis != job.analysis:
-            continue
-        if state_of(each) == other:
-            return Paired(job_id=str(each.job_id), state=other)
-    return None

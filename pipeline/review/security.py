@@ -48,8 +48,8 @@ ALWAYS = {
 HSTS = "max-age=31536000"
 """A browser that has seen it over TLS comes by TLS for a year."""
 
-LARGEST_BODY = 64 * 1024 * 1024
-"""Largest body of a request; labels of 200 slices of 512 by 512 are less [byte]."""
+LARGEST_BODY, LARGEST_LABELS = 1 << 20, 64 << 20
+"""Largest body of a request, and of a correction: 200 slices of 512 x 512 labels are less [byte]."""
 
 
 class Security:
@@ -80,7 +80,8 @@ class Security:
                 self._add(MutableHeaders(scope=message), scope["path"])
             await send(message)
 
-        refused = self._refused(Headers(scope=scope), scope["method"])
+        limit = LARGEST_LABELS if "/corrections/" in scope["path"] else LARGEST_BODY
+        refused = self._refused(Headers(scope=scope), scope["method"], limit)
         if refused is not None:
             status, why = refused
             await JSONResponse({"detail": why}, status)(scope, receive, sending)
@@ -96,7 +97,7 @@ class Security:
         if path.startswith(("/api", "/dicomweb")):
             headers.setdefault("Cache-Control", "no-store")
 
-    def _refused(self, headers: Headers, method: str) -> tuple[int, str] | None:
+    def _refused(self, headers: Headers, method: str, limit: int) -> tuple[int, str] | None:
         """Return why a request is not looked at; None if it is."""
         host = headers.get("host", "")
         # Another name for this address is how a page elsewhere would read what is served here.
@@ -109,10 +110,7 @@ class Security:
             return 403, "from another site"
         if origin is not None and urlsplit(origin).netloc != host:
             return 403, "from another site"
-        length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > LARGEST_BODY:
-            return 413, f"the body is larger than {LARGEST_BODY} byte"
-        return None
+        return _body_refused(headers, limit)
 
     def _is_own(self, name: str) -> bool:
         """Tell whether a host's name is ours."""
@@ -120,6 +118,16 @@ class Security:
             return True
         # A page of another site can have its own name point here, but not a number.
         return is_loopback(name) or (not is_loopback(self._settings.host) and _is_address(name))
+
+
+def _body_refused(headers: Headers, limit: int) -> tuple[int, str] | None:
+    """Return why a body is not read; None if it is."""
+    if "transfer-encoding" in headers:
+        return 411, "the length of the body is needed"
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > limit:
+        return 413, f"the body is larger than {limit} byte"
+    return None
 
 
 def _is_address(name: str) -> bool:

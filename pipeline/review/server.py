@@ -31,9 +31,12 @@ def listening(settings: ReviewSettings) -> socket.socket:
     host, port = settings.host, settings.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS)
+        found = socket.create_server((host, port), family=family, backlog=WAITING_CONNECTIONS)
+        # Connections inherit it. Without it, an answer's body waits 40 ms for word of its head.
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as problem:
         raise UnusableCall(f"{host}:{port}: cannot listen ({problem.strerror})") from problem
+    return found
 
 
 class ReviewServer(uvicorn.Server):

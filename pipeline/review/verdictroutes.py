@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import Field
 
 from pipeline.errors import LedgerUnavailable, PipelineError, UnusableCall
 from pipeline.ledger.accounts import Account
-from pipeline.ledger.reviews import LONGEST_WORDS
+from pipeline.ledger.reviews import LONGEST_WORDS, Correction, correction_of
 from pipeline.ledger.reviewstates import Verdict
 from pipeline.review.corrections import MOST_BYTES, Kept, correctable, keep
 from pipeline.review.correctperfusion import drawn, of_members
@@ -234,6 +234,26 @@ def correct_segmentation(
         return keep(past, ("segmentation", drawn(past, body)), reader, desk)
 
     return _shown(_told(kept))
+
+
+@router.get(
+    "/jobs/{job_id}/corrections/{correction_id}",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/gzip": {}, "application/json": {}}},
+        **answers(401, 404, 422),
+    },
+)
+def read_correction(job_id: UUID, correction_id: UUID, _account: Viewer, site: TheSite) -> Response:
+    """Return a correction as it is kept: labels as compressed NIfTI, members or phases as JSON."""
+
+    def found() -> Correction:
+        with site.ledger.reading() as session:
+            return correction_of(session, job_id, correction_id)
+
+    correction = _told(found)
+    kind = "gzip" if correction.kind == "segmentation" else "json"
+    return Response(correction.content, media_type=f"application/{kind}")
 
 
 @router.post("/jobs/{job_id}/corrections/members", status_code=201, responses=REFUSALS)

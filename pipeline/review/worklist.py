@@ -30,10 +30,10 @@ from pipeline.review.rows import Bundle, DestinationState, Row, Uncertainty
 LOOKS_S = 0.5
 """The ledger is asked for news so often at most [s]."""
 
-READS_S = 0.5
+READS_S = 1.0
 """Time for which headers are read at a time [s]."""
 
-READS = 25
+READS = 100
 """Headers that are kept at a time."""
 
 LANES = ("stat", "routine", "batch")

@@ -25,7 +25,15 @@ from pipeline.ledger.reviews import (
     standings,
     successors,
 )
-from pipeline.ledger.reviewstates import ENDED, Given, ReviewState, Verdict, state_of, why_not
+from pipeline.ledger.reviewstates import (
+    ENDED,
+    Given,
+    ReviewState,
+    Verdict,
+    is_blind,
+    state_of,
+    why_not,
+)
 from tests.support.jobs import job_request
 
 JOB = job_request().identity.job_id
@@ -94,6 +102,25 @@ def test_two_readers_who_differ_are_never_taken_for_agreement(
     if len(readings) == needed:
         views = {(r.verdict, r.correction) for r in readings}
         assert (state_of(readings, needed) is ReviewState.DISAGREEMENT) == (len(views) > 1)
+
+
+@pytest.mark.parametrize(
+    ("readings", "needed", "reviewer", "blind"),
+    [
+        ((), 2, "b", False),
+        (("a accepts",), 2, "b", True),
+        (("a accepts",), 2, "a", False),
+        (("a accepts", "b rejects"), 2, "c", False),
+        (("a accepts", "b asks"), 2, "c", False),
+        (("a asks",), 1, "b", False),
+        (("a accepts",), 1, "b", False),
+    ],
+)
+def test_of_two_readers_each_judges_alone(
+    readings: tuple[str, ...], needed: int, reviewer: str, *, blind: bool
+) -> None:
+    given = said(*readings)
+    assert is_blind(given, state_of(given, needed), reviewer) == blind
 
 
 class Reviewing(RuleBasedStateMachine):

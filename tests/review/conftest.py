@@ -99,6 +99,20 @@ def served(perfusion_run: tuple[Path, UUID], tiny_bundle: Path, tmp_path: Path) 
 
 
 @pytest.fixture
+def served_twice(
+    perfusion_run: tuple[Path, UUID], tiny_bundle: Path, tmp_path: Path
+) -> Iterator[Served]:
+    """Return a server whose results are read by two."""
+    copied(perfusion_run, tmp_path / "twice", tiny_bundle).ledger.close()
+    configuration = Configuration(
+        review=ReviewSettings(port=0, read_twice=("perfusion",)),
+        models=ModelSettings(path=tiny_bundle),
+    )
+    with serving(tmp_path / "twice" / "ledger.db", configuration) as running:
+        yield running
+
+
+@pytest.fixture
 def job(perfusion_run: tuple[Path, UUID]) -> UUID:
     """Return the job of the result that is served."""
     return perfusion_run[1]

@@ -233,3 +233,17 @@ def test_every_answer_carries_the_headers_that_browsers_act_on(served: Served) -
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
     assert served.nobody().get("/api/session").headers["Cache-Control"] == "no-store"
+
+
+def test_a_body_that_is_too_long_or_of_unknown_length_is_not_read(served: Served) -> None:
+    person = served.nobody()
+    long = b"{" + b" " * (1 << 20) + b"}"
+    assert person.post("/api/session", data=long).status_code == 413
+    pieces = iter([b'{"name": "rita", ', b'"password": "x"}'])
+    assert person.post("/api/session", data=pieces).status_code == 411
+
+
+def test_whoever_watches_the_server_needs_no_account(served: Served) -> None:
+    person = served.nobody()
+    assert person.get("/healthz").text == "ok\n"
+    assert person.get("/readyz").text == "ready\n"

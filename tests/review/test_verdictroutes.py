@@ -6,9 +6,11 @@ import zipfile
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import numpy as np
 import pydicom
 import pytest
 
+from pipeline.imaging.nifti import read_labels
 from pipeline.ledger.audit import Sought, entries
 from pipeline.ledger.pastjobs import past_job
 from pipeline.review.corrections import MOST_BYTES
@@ -148,3 +150,29 @@ def test_an_administrator_gets_a_training_set(served: Served, job: UUID) -> None
     assert {f"training-set/{case[k]['path']}" for k in ("image", "label")} <= names
     (event,) = entries(served.site.ledger, Sought(action="export"))
     assert event.audited.actor == "adam"
+
+
+def test_a_second_reader_sees_nothing_of_the_first_until_both_have_judged(
+    served_twice: Served, job: UUID, tmp_path: Path
+) -> None:
+    rita, rolf, adam = (served_twice.person(name) for name in ("rita", "rolf", "adam"))
+    segmentation = segmentation_of(Readings(served_twice.site.ledger, job))
+    content = body(segmentation.with_array(grown(segmentation.array)), tmp_path)
+    kept = rita.post(f"/api/jobs/{job}/corrections/segmentation", data=content).json()
+    said = {"verdict": "accepted", "correction": kept["correction"]}
+    assert rita.post(f"/api/jobs/{job}/verdicts", json=said).json()["review"] == "open"
+    assert rolf.get(f"/api/jobs/{job}").json()["readings"] == []
+    assert len(rita.get(f"/api/jobs/{job}").json()["readings"]) == 1
+    other = {"verdict": "rejected", "reason": "motion"}
+    assert rolf.post(f"/api/jobs/{job}/verdicts", json=other).json()["review"] == "disagreement"
+    shown = adam.get(f"/api/jobs/{job}").json()
+    assert shown["review"] == "disagreement"
+    first, second = shown["readings"]
+    assert (first["correction"], second["correction"]) == (kept["correction"], None)
+    labels = rolf.get(f"/api/jobs/{job}/corrections/{kept['correction']}")
+    assert labels.headers["content-type"] == "application/gzip"
+    (tmp_path / "kept.nii.gz").write_bytes(labels.content)
+    np.testing.assert_array_equal(read_labels(tmp_path / "kept.nii.gz"), grown(segmentation.array))
+    assert rolf.get(f"/api/jobs/{job}/corrections/{uuid4()}").status_code == 404
+    decided = adam.post(f"/api/jobs/{job}/verdicts", json=said).json()
+    assert decided["review"] == "edited"

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from pipeline.config import Configuration
-from pipeline.ledger.accounts import By, NewAccount, Role, add_account
+from pipeline.ledger.accounts import By, NewAccount, Role, accounts, add_account
 from pipeline.quiet import quietly
 from pipeline.review.app import make_app
 from pipeline.review.passwords import digest_of
@@ -109,7 +109,10 @@ def serving(place: Path, configuration: Configuration) -> Iterator[Served]:
     """Serve a ledger, with an account for each of ``PEOPLE``."""
     clock = Moments()
     site = Site.open(str(place), configuration, place.parent, clock=clock)
+    known = {account.name for account in accounts(site.ledger)}
     for name, role in PEOPLE.items():
+        if name in known:
+            continue
         new = NewAccount(
             name=name, display_name=name.title(), role=role, password=password_digest()
         )

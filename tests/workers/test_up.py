@@ -269,3 +269,21 @@ def test_a_part_whose_call_is_unusable_ends_the_service(up: Up) -> None:
         )
     assert done.returncode == 2
     assert f"127.0.0.1:{up.port}: cannot listen" in done.stderr
+
+
+def test_the_review_page_is_a_part_and_makes_no_account(up: Up) -> None:
+    port = free_port()
+    with up.config.open("a") as file:
+        file.write(f"[review]\nport = {port}\n")
+    up.start("--review")
+
+    def answers() -> bool:
+        try:
+            url = f"http://127.0.0.1:{port}/api/login/options"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return json.loads(answer.read())["local"] is True
+        except OSError:
+            return False
+
+    wait_until(answers, 60, up.told)
+    assert "no account" in up.told()
