@@ -115,6 +115,7 @@ CODES = (
     ("signal-deviation", "Standard deviation of reconstructed intensity", "quantity of a map"),
     ("uncertainty", "Uncertainty of segmentation", "quantity of a map"),
     ("relative-upslope", "Upslope relative to LV blood pool", "measurement"),
+    ("peak-enhancement", "Peak intensity above that before contrast", "measurement"),
     ("u-pp", "Uncertainty per myocardial pixel", "measurement"),
     ("OBSERVED", "Observed course", "report of phases"),
     ("EXPECTED", "Expected course", "report of phases"),
