@@ -49,7 +49,7 @@ HSTS = "max-age=31536000"
 """A browser that has seen it over TLS comes by TLS for a year."""
 
 LARGEST_BODY, LARGEST_LABELS = 1 << 20, 64 << 20
-"""Largest body of a request, and of a correction: 200 slices of 512 x 512 labels are less [byte]."""
+"""Largest body of a request, and of a correction: 200 slices of 512 x 512 are less [byte]."""
 
 
 class Security:
