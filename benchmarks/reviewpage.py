@@ -100,6 +100,8 @@ def lengthen(ledger: Path, rows: int) -> None:
     """List the jobs of a ledger again under other ids, until there are so many."""
     with sqlite3.connect(ledger) as connection:
         connection.row_factory = sqlite3.Row
+        # The copy gets accounts of its own.
+        connection.execute("DELETE FROM accounts")
         jobs = [dict(row) for row in connection.execute("SELECT * FROM jobs WHERE state = 'done'")]
         artifacts = [dict(row) for row in connection.execute("SELECT * FROM artifacts")]
         for number in range(rows - len(jobs)):

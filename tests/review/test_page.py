@@ -199,6 +199,8 @@ def test_a_view_is_saved_and_used_again(reader: Reader) -> None:
     page.get_by_role("button", name="Save view").click()
     page.get_by_label("Name of the view").fill("operations")
     page.get_by_role("button", name="Save", exact=True).click()
+    saved = page.get_by_role("combobox", name="Saved view", exact=True)
+    expect(saved).to_have_value("operations")
     page.reload()
     expect(page.get_by_role("heading", name="Worklist")).to_be_visible()
     reader.choose("Saved view", "operations")
