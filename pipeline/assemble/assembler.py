@@ -75,10 +75,11 @@ class Assembler:
         evidence = Evidence(
             received=arrivals.uids(study.arrival_id), counts=found_elsewhere, problem=problem
         )
-        judgement = self._judged(study, evidence)
+        settings, own = self.configuration.receive, self._own_series(study)
+        judgement = judge(study, evidence, settings, own)
         if judgement.is_taken:
             inventory = self._inventory(arrivals.files(study.arrival_id))
-            judgement = self._judged(study, replace(evidence, gaps=inventory.gaps))
+            judgement = judge(study, replace(evidence, gaps=inventory.gaps), settings, own)
             if judgement.is_taken:
                 self._take(study, judgement, inventory)
                 return
@@ -99,14 +100,13 @@ class Assembler:
         except UnusableCall as problem:
             raise FileNotFoundError(str(problem)) from problem
 
-    def _judged(self, study: Arriving, evidence: Evidence) -> Judgement:
-        """Judge a study by what is known of it."""
+    def _own_series(self, study: Arriving) -> frozenset[str]:
+        """Return the series that results of the study's jobs have, or would have."""
         with self.ledger.reading() as session:
             jobs = jobs_of(session, study.study_instance_uid)
-        own = frozenset(
+        return frozenset(
             derived_uid(job_id, f"{role}/series") for job_id in jobs for role in SERIES_NUMBERS
         )
-        return judge(study, evidence, self.configuration.receive, own)
 
     def _asked(self, study: Arriving) -> tuple[Counts | None, str | None]:
         """Return what the node has of a study, or why it could not be asked."""
@@ -147,7 +147,8 @@ class Assembler:
     def _fetch_priors(self, study: Arriving, analyses: Set[str]) -> None:
         """Fetch the earlier studies that analyses ask for, as far as the node has them."""
         name = self.configuration.receive.ask
-        wanted = {priors_of(kind) for kind in known_kinds() if kind.name in analyses} - {None}
+        asked = {priors_of(kind) for kind in known_kinds() if kind.name in analyses}
+        wanted = [one for one in asked if one is not None]
         if name is None or not wanted:
             return
         source = Source(name=name, node=self.configuration.nodes[name], settings=self.configuration)
@@ -156,9 +157,8 @@ class Assembler:
         )
         try:
             for one in wanted:
-                if one is not None:
-                    for prior in priors(source, study.study_instance_uid, one):
-                        fetch_study(source, str(prior.study_instance_uid), keeper)
+                for prior in priors(source, study.study_instance_uid, one):
+                    fetch_study(source, str(prior.study_instance_uid), keeper)
         except (PeerUnavailable, PeerRefused) as problem:
             LOG.warning(
                 "earlier studies could not be fetched: %s",

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import UnreadableFile
 from pipeline.identity import digest_bytes
-from pipeline.ingest.attributes import CONVERSION_ERRORS, items, optional_number, text
+from pipeline.ingest.attributes import CONVERSION_ERRORS, items, optional_number, readable_text
 from pipeline.quiet import quietly
 
 EQUIPMENT = {
@@ -67,7 +67,7 @@ def header_categories(header: Dataset | None, settings: DriftSettings) -> dict[s
         (DESCRIPTIONS, settings.descriptions),
     ):
         for name, keyword in keywords.items():
-            kept = _kept(_text(header, keyword), naming)
+            kept = _kept(readable_text(header, keyword), naming)
             if kept:
                 found[name] = kept
     return found
@@ -80,15 +80,6 @@ def _kept(value: str, naming: str) -> str:
     if naming == "hashed":
         return f"#{digest_bytes(value.encode('utf-8', 'backslashreplace'))[:CODE_DIGITS]}"
     return "".join(c if c.isprintable() else "?" for c in value)[:LONGEST]
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    """Return a text; a value that cannot be read is none."""
-    try:
-        with quietly():
-            return text(header, keyword)
-    except UnreadableFile:
-        return ""
 
 
 def _shared(header: Dataset) -> Iterator[Dataset]:

@@ -11,7 +11,6 @@ References
 .. [P315] DICOM PS3.15, B.12, the TLS profiles.
 """
 
-import logging
 import queue
 import socket
 import ssl
@@ -23,31 +22,24 @@ from typing import Any, cast
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom import AE, _config, build_context, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
-from pipeline import __version__
 from pipeline.config import Configuration
 from pipeline.connections import Node
 from pipeline.errors import PeerRefused, PeerUnavailable, UnusableCall
+from pipeline.gateways.implementation import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
+from pipeline.gateways.silence import silence
 from pipeline.gateways.tls import client_context
-from pipeline.identity import JOB_NAMESPACE, derived_uid
 
-_config.LOG_REQUEST_IDENTIFIERS = False
-_config.LOG_RESPONSE_IDENTIFIERS = False
-_config.LOG_HANDLER_LEVEL = "none"
-# What it logs as errors may quote a data set.
-logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
-
-IMPLEMENTATION_CLASS_UID = UID(derived_uid(JOB_NAMESPACE, "implementation"))
-"""What this installation says that it is: Implementation Class UID of PS3.7, D.3.3.2."""
-
-IMPLEMENTATION_VERSION_NAME = f"VESALIUS_{__version__}"[:16]
-"""The same for a person, 1 to 16 characters."""
+silence()
 
 REJECTED_TRANSIENT = 2
 """Result of A-ASSOCIATE-RJ: not now [P38]_."""
@@ -328,7 +320,7 @@ def _opened(
     if node.ae_title is None or node.host is None:
         raise UnusableCall("the node has no ae_title: it is reached by DICOMweb only")
     entity = _Entity(ae_title=node.calling or settings.receive.ae_title)
-    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.connection_timeout = node.timeout_s
     # Later than the watch, which also ends what waits in the middle of a PDU.

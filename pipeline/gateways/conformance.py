@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from pipeline.analyses.phases.ontology import CODING_SCHEME
 from pipeline.connections import ReceiveSettings
-from pipeline.gateways.association import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from pipeline.gateways.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pipeline.gateways.services import (
     COMMAND_SYNTAXES,
     LOSSLESS,

@@ -264,25 +264,6 @@ def receiver_contexts() -> list[PresentationContext]:
     return [*_others(Opened.THERE), *storage_contexts()]
 
 
-def requested_contexts(area: str, *names: str) -> list[PresentationContext]:
-    """Return contexts that are asked for when this installation opens the association.
-
-    Parameters
-    ----------
-    area
-        Which services.
-    names
-        SOP classes of them; none takes all.
-    """
-    return [
-        build_context(service.sop_class_uid, list(service.transfer_syntaxes))
-        for service in services()
-        if service.area == area
-        and service.opened is Opened.HERE
-        and (not names or service.sop_class_uid in names)
-    ]
-
-
 def _others(opened: Opened) -> Sequence[PresentationContext]:
     """Return contexts of services other than storage."""
     found = []

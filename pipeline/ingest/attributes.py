@@ -11,6 +11,7 @@ from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
 from pipeline.errors import UnreadableFile
+from pipeline.quiet import quietly
 
 CONVERSION_ERRORS = (
     BytesLengthException,
@@ -94,6 +95,15 @@ def text(item: Dataset, keyword: str) -> str:
         return ""
     parts = value if isinstance(value, MultiValue | list) else [value]
     return "\\".join(str(part).strip() for part in parts)
+
+
+def readable_text(item: Dataset, keyword: str) -> str:
+    """Return an attribute as text; empty where it is missing or cannot be read."""
+    try:
+        with quietly():
+            return text(item, keyword)
+    except UnreadableFile:
+        return ""
 
 
 def items(item: Dataset, keyword: str) -> list[Dataset]:

@@ -38,9 +38,6 @@ class Arriving:
     quiet_s: float
     """Time since its last instance [s]."""
 
-    took_s: float
-    """Time from its first instance since it was last taken to its last [s]."""
-
     expected: int | None
     """Instances that it has elsewhere, as far as somebody said."""
 
@@ -277,7 +274,6 @@ def _arriving(session: Session, row: Arrival) -> Arriving:
         looks=row.looks,
         last_at=row.last_at,
         quiet_s=now_s - row.last_at,
-        took_s=row.last_at - row.first_at,
         expected=row.expected,
         expected_uids=tuple(row.expected_uids or ()),
         n_instances=session.execute(count).scalar_one(),

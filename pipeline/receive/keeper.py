@@ -53,7 +53,6 @@ class Storing:
     """
 
     def __init__(self, inbox: Inbox, offer: Offer) -> None:
-        self._offer = offer
         self._incoming: Incoming | None = None
         self._refusal: Answer | None = None
         try:

@@ -14,16 +14,12 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from pipeline import __version__
-from pipeline.identity import JOB_NAMESPACE, derived_uid
+from pipeline.gateways.implementation import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
 from pipeline.ingest.dicomfile import PARSE_ERRORS
 from pipeline.quiet import quietly
-
-IMPLEMENTATION_CLASS_UID = derived_uid(JOB_NAMESPACE, "implementation")
-"""Implementation Class UID (0002,0012) of this software, in files and associations."""
-
-IMPLEMENTATION_VERSION_NAME = f"VESALIUS_{__version__}"[:16]
-"""Implementation Version Name (0002,0013)."""
 
 PREAMBLE = bytes(128) + b"DICM"
 

@@ -13,7 +13,7 @@ from socketserver import BaseServer
 from time import monotonic
 from typing import Any
 
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
 from pynetdicom.events import Event, EventType
@@ -21,10 +21,14 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from pipeline.connections import ReceiveSettings
+from pipeline.gateways.implementation import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
+from pipeline.gateways.silence import silence
 from pipeline.receive.callers import Callers
 from pipeline.receive.inbox import Inbox, Offer
 from pipeline.receive.keeper import Storing
-from pipeline.receive.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from pipeline.receive.provider import BoundedSocket, StoringProvider
 
 Handler = tuple[EventType, Callable[[Event], Any]]
@@ -32,10 +36,7 @@ Handler = tuple[EventType, Callable[[Event], Any]]
 
 LOG = logging.getLogger(__name__)
 
-# What the library would tell of messages quotes data sets.
-_config.LOG_HANDLER_LEVEL = "none"
-_config.LOG_REQUEST_IDENTIFIERS = False
-_config.LOG_RESPONSE_IDENTIFIERS = False
+silence()
 
 NUMBERS = count(1)
 """Numbers of the associations of this process."""

@@ -6,10 +6,8 @@ Texts are compared and never shown: whoever types a description may type a name 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pydicom.dataset import Dataset
-
 from pipeline.errors import UnreadableFile
-from pipeline.ingest.attributes import text
+from pipeline.ingest.attributes import readable_text
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.dicomfile import parse
 from pipeline.ingest.raw.candidates import MODALITY as RAW
@@ -87,13 +85,4 @@ def _described(candidate: Candidate) -> dict[str, str]:
             header = parse(file, stop_before_pixels=True)
     except OSError as problem:
         raise UnreadableFile(f"{path.name}: cannot be read again ({problem.strerror})") from None
-    return {name: _text(header, keyword) for name, keyword in KEYWORDS.items()}
-
-
-def _text(header: Dataset, keyword: str) -> str:
-    """Return a text; a value that cannot be read is none."""
-    try:
-        with quietly():
-            return text(header, keyword)
-    except UnreadableFile:
-        return ""
+    return {name: readable_text(header, keyword) for name, keyword in KEYWORDS.items()}

@@ -26,7 +26,6 @@ def study(quiet_s: float = 1.0, looks: int = 0, expected: tuple[str, ...] = ()) 
         looks=looks,
         last_at=0.0,
         quiet_s=quiet_s,
-        took_s=0.0,
         expected=None,
         expected_uids=expected,
         n_instances=3,

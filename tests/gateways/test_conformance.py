@@ -19,7 +19,6 @@ from pipeline.gateways.services import (
     Opened,
     Role,
     receiver_contexts,
-    requested_contexts,
     services,
     storage_classes,
     storage_contexts,
@@ -126,9 +125,7 @@ def test_an_archive_may_open_the_association_that_it_reports_on(
     association.release()
 
 
-def test_contexts_that_are_asked_for_are_those_of_the_table() -> None:
-    found = [str(c.abstract_syntax) for c in requested_contexts("Query and retrieval")]
-    assert found == [f"1.2.840.10008.5.1.4.1.2.2.{n}" for n in (1, 2, 3)]
+def test_each_storage_class_has_one_context() -> None:
     assert len(storage_contexts()) == len(storage_classes()) == len(set(storage_classes()))
 
 
