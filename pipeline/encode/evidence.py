@@ -28,6 +28,9 @@ SCHEMA_VERSION = 1
 MEMBERS = "members"
 """Name of the folder of the members' segmentations, and their kind."""
 
+CURVES = "curves.json"
+"""Name of the file of time-intensity curves."""
+
 ANTICIPATED_STEP_S = 10.0
 """How often it is told what was anticipated [s]."""
 
@@ -66,8 +69,27 @@ def write_perfusion_evidence(
         "motion_corrected": True,
         "slices": [_slice_curves(result, evidence, s.slice_index) for s in result.slices],
     }
-    _write_json(document, folder / "curves.json")
-    return (*written, artifact("curves", folder, "curves.json"))
+    _write_json(document, folder / CURVES)
+    return (*written, artifact("curves", folder, CURVES))
+
+
+def write_corrected_curves(result: PerfusionResult, before: Path, folder: Path) -> Artifact:
+    """Write the curves of a corrected result, and return the record of the file.
+
+    Parameters
+    ----------
+    result
+        The corrected result.
+    before
+        The file of the result that was corrected: what the members found stays as it was.
+    folder
+        The folder of the corrected result.
+    """
+    document = json.loads(before.read_text(encoding="utf-8"))
+    for of_slice in document["slices"]:
+        of_slice |= _result_curves(result, of_slice["slice_index"])
+    _write_json(document, folder / CURVES)
+    return artifact("curves", folder, CURVES)
 
 
 def write_reconstruction_evidence(
@@ -130,9 +152,25 @@ def _slice_curves(
     result: PerfusionResult, evidence: PerfusionEvidence, index: int
 ) -> dict[str, object]:
     """Return the curves of a slice as JSON values."""
-    curves = result.curves
     return {
         "slice_index": index,
+        **_result_curves(result, index),
+        "members": [
+            {
+                "member": name,
+                "myocardium": _values(evidence.myocardium[number, :, index]),
+                "blood_pool": _values(evidence.blood_pool[number, :, index]),
+            }
+            for number, name in enumerate(evidence.members)
+        ],
+        "shifts_mm": [_values(shift) for shift in evidence.shifts_mm[:, index]],
+    }
+
+
+def _result_curves(result: PerfusionResult, index: int) -> dict[str, object]:
+    """Return the curves of a slice that its result consists of, as JSON values."""
+    curves = result.curves
+    return {
         "chosen_member": result.slices[index].chosen_member,
         "t": _values(curves.times_s[:, index]),
         "series": [
@@ -144,15 +182,6 @@ def _slice_curves(
                 if place == index
             ),
         ],
-        "members": [
-            {
-                "member": name,
-                "myocardium": _values(evidence.myocardium[number, :, index]),
-                "blood_pool": _values(evidence.blood_pool[number, :, index]),
-            }
-            for number, name in enumerate(evidence.members)
-        ],
-        "shifts_mm": [_values(shift) for shift in evidence.shifts_mm[:, index]],
     }
 
 

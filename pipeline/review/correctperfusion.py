@@ -27,6 +27,7 @@ from pipeline.analyses.perfusion.result import (
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
+from pipeline.encode.evidence import write_corrected_curves
 from pipeline.encode.perfusion import encode_perfusion
 from pipeline.errors import AnalysisFailed, BundleRejected, PipelineError, ReviewRefused
 from pipeline.imaging.nifti import read_header, read_labels, read_volume, write_volume
@@ -151,7 +152,12 @@ def write_perfusion(
         "aha_slices": [asdict(s) for s in result.aha.slices],
         "heart_state": result.state,
     }
-    return (*artifacts, *members), outcome
+    curves = tuple(
+        write_corrected_curves(result, whole_folder(past) / each.relative_path, folder)
+        for each in past.record.artifacts
+        if each.kind == "curves"
+    )
+    return (*artifacts, *members, *curves), outcome
 
 
 def segmentation_types(past: PastJob) -> tuple[str, ...]:

@@ -266,6 +266,16 @@ def test_another_member_can_be_chosen(desk: Readings) -> None:
     (scores,) = [s["members"] for s in outcome["uncertainty"]]  # type: ignore[attr-defined]
     expected = next(s["u_pp"] for s in scores if s["member"] == "member_2")
     assert (found["chosen_member"], found["u_pp"]) == ("member_2", expected)
+    (was,), (now,) = (
+        json.loads((place / "curves.json").read_text())["slices"]
+        for place in (folder_of(past), folder)
+    )
+    assert now["members"] == was["members"]
+    assert now["chosen_member"] == "member_2"
+    assert now["series"][0]["values"] != was["series"][0]["values"]
+    (own,) = [each for each in now["members"] if each["member"] == "member_2"]
+    # Measured on the labels as they were kept, whose edges are those of the source's pixels.
+    assert now["series"][0]["values"] == pytest.approx(own["myocardium"], rel=0.02)
     for path in folder.glob("*.dcm"):
         assert check(path, desk.configuration.gate) == ()
 
