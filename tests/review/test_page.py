@@ -10,6 +10,7 @@ from sqlalchemy import select
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import Job
 from tests.support.reviewpage import SCRIPT, Reader, needs_browser
+from tests.support.service import wait_until
 
 pytestmark = needs_browser
 
@@ -64,7 +65,7 @@ def test_the_least_certain_is_found_scrolled_edited_and_accepted(
     reader.sign_in("anna")
     page = reader.page
     reader.choose("Analysis", "perfusion")
-    expect(page.get_by_test_id("count")).to_have_text(re.compile(r"^\s*3 results"))
+    expect(page.get_by_test_id("count")).to_have_text(re.compile(r"^\s*5 results"))
     bars = page.locator(".rows .bar span")
     widths = [float(each.evaluate("e => parseFloat(e.style.width)")) for each in bars.all()]
     assert widths == sorted(widths, reverse=True)
@@ -159,6 +160,48 @@ def test_a_viewer_sees_and_does_not_judge(reader: Reader) -> None:
     page.keyboard.press("a")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("link", name="Audit")).to_have_count(0)
+
+
+def test_rest_and_stress_stand_side_by_side(reader: Reader) -> None:
+    reader.sign_in("vera")
+    page = reader.page
+    reader.choose("Review", "")
+    page.get_by_role("searchbox").fill("Coen")
+    expect(page.get_by_test_id("count")).to_have_text(re.compile(r"^\s*2 results"))
+    page.locator("[role=grid]").focus()
+    page.keyboard.press("Enter")
+    reader.wait_for_image()
+    plots = page.get_by_test_id("bullseye")
+    expect(plots).to_have_count(2)
+    told = [text.lower() for text in plots.all_inner_texts()]
+    assert {"rest", "stress"} == {
+        state for state in ("rest", "stress") if any(state in text for text in told)
+    }
+    in_view(plots.first)
+    reader.picture("perfusion pair")
+
+
+def test_images_of_a_reconstruction_are_compared_at_one_zoom(reader: Reader) -> None:
+    reader.sign_in("vera")
+    page = reader.page
+    reader.choose("Analysis", "reconstruction")
+    expect(page.get_by_test_id("count")).to_have_text(re.compile(r"^\s*1 result"))
+    page.locator("[role=grid]").focus()
+    page.keyboard.press("Enter")
+    tiles = page.locator(".tiles figure")
+    for name in ("Reconstruction", "Zero-filled", "Classical", "Uncertainty", "k-space coverage"):
+        expect(tiles.filter(has_text=re.compile(name, re.IGNORECASE)).first).to_be_visible()
+    expect(tiles.filter(has_text="Residual in k-space")).to_be_visible()
+    images = [in_view(tiles.nth(number)) for number in range(3)]
+    before = [image.screenshot() for image in images]
+    page.get_by_role("button", name="Zoom in").click(click_count=3)
+    for image, was in zip(images, before, strict=True):
+        wait_until(lambda i=image, w=was: in_view(i).screenshot() != w, 15, lambda: "not zoomed")
+    page.get_by_role("button", name="Reset view").click()
+    page.keyboard.press("u")
+    pressed = page.get_by_role("button", name="Uncertainty over images")
+    expect(pressed).to_have_attribute("aria-pressed", "true")
+    reader.picture("reconstruction")
 
 
 def test_a_boundary_is_dragged_and_saved(reader: Reader, review_ledger: Path) -> None:

@@ -29,7 +29,7 @@ def test_no_page_has_a_serious_violation(sized: Reader) -> None:
     found = {"sign in": sized.faults()}
     sized.sign_in("ada")
     sized.choose("Review", "")
-    for analysis in ("perfusion", "phases"):
+    for analysis in ("perfusion", "reconstruction", "phases"):
         page.goto(f"{sized.address}/#/worklist")
         sized.choose("Analysis", analysis)
         expect(page.locator(".rows [role=row]").first).to_contain_text(analysis.capitalize())

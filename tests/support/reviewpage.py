@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
@@ -19,7 +20,9 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.phantom import PhantomSettings, perfusion_phantom
 from pipeline.review.pages import STATIC as BUILT
 from pipeline.review.passwords import digest_of
+from tests.support.rawfiles import IDENTITY, Mrd
 from tests.support.readings import phases_job
+from tests.support.reconstruction import write_tiny_reconstruction
 from tests.support.runs import Site
 from tests.support.service import free_port, wait_until
 from tests.support.videos import write_dicom_video
@@ -65,28 +68,55 @@ def pictures() -> Path:
     return folder
 
 
-def write_named_study(folder: Path, seed: int, name: str) -> Path:
-    """Write a generated study of a patient of this name."""
+def write_named_study(folder: Path, seed: int, name: str, **changes: str) -> Path:
+    """Write a generated study of a patient of this name, with other attributes where given."""
     phantom = perfusion_phantom(seed, PhantomSettings(n_slices=2, n_beats=45, rows=96, columns=96))
     for path in write_study(phantom.image, folder, name=f"review {seed}"):
         dataset = pydicom.dcmread(path)
         dataset.PatientName = name
+        for keyword, value in changes.items():
+            setattr(dataset, keyword, value)
         dataset.save_as(path)
     return folder
 
 
+def write_pair(folder: Path, name: str) -> Path:
+    """Write a study with a series at rest and one under stress."""
+    for seed, state in ((24, "rest"), (25, "stress")):
+        said = {"StudyInstanceUID": "2.25.2425", "SeriesDescription": f"perfusion {state}"}
+        write_named_study(folder / state, seed, name, PatientID="PAIR", **said)
+    return folder
+
+
+def write_raw_data(folder: Path) -> Path:
+    """Write raw data of a patient, every second line of them."""
+    folder.mkdir()
+    lines = tuple(sorted({*range(0, 32, 2), *range(11, 21)}))
+    Mrd(lines=lines, sections=IDENTITY).write(folder / "scan.h5")
+    return folder
+
+
 def write_results(folder: Path, bundle: Path) -> Path:
-    """Analyse three studies, the first the least certain; record a video; return the ledger."""
+    """Analyse studies, the first the least certain; record a video; return the ledger."""
     site = Site(bundle=bundle, ledger=folder / "ledger.db")
+    networks = write_tiny_reconstruction(folder / "networks" / "reconstruction" / "bundle")
     for seed, name in ((22, "Arends^Anna"), (21, "Bauer^Bert"), (23, SCRIPT)):
-        study = write_named_study(folder / f"study {seed}", seed, name)
-        (entry,) = site.run(study, output=folder / "out").jobs
-        assert entry.failure is None
+        _analyse(site, write_named_study(folder / f"study {seed}", seed, name), folder)
+    _analyse(site, write_pair(folder / "pair", "Coen^Carla"), folder)
+    raw = replace(site, bundle=networks.parents[1])
+    _analyse(raw, write_raw_data(folder / "raw"), folder)
     (folder / "video").mkdir()
     write_dicom_video(folder / "video" / "a.dcm")
     with Ledger.open(str(site.ledger)) as ledger:
         phases_job(ledger, folder / "video", folder / "out")
     return site.ledger
+
+
+def _analyse(site: Site, inputs: Path, folder: Path) -> None:
+    """Run what fits."""
+    jobs = site.run(inputs, output=folder / "out").jobs
+    assert jobs
+    assert [job.failure for job in jobs] == [None] * len(jobs)
 
 
 def add_readers(ledger: Path) -> None:
