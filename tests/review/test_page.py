@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from playwright.sync_api import Browser, Locator, expect
 from sqlalchemy import select
@@ -114,6 +115,28 @@ def test_the_least_certain_is_found_scrolled_edited_and_accepted(
     reader.wait_for_image()
     expect(page.get_by_role("link", name="see the one before")).to_be_visible()
     reader.picture("perfusion corrected")
+
+
+def test_another_member_is_chosen_and_accepted(reader: Reader, review_ledger: Path) -> None:
+    reader.sign_in("anna").open_case("Arends")
+    page = reader.page
+    reader.wait_for_image()
+    others = page.get_by_role("button", name=re.compile("^Choose this one"))
+    other = others.and_(page.locator(":enabled")).first
+    name = str(other.get_attribute("aria-label")).removeprefix("Choose this one: ")
+    other.click()
+    row = page.locator(".members li", has_text=name)
+    expect(row).to_contain_text("your choice")
+    reader.picture("perfusion other member")
+    page.get_by_role("button", name="Accept with edits").click()
+    page.get_by_role("dialog").get_by_role("button", name="Accept with edits").click()
+    expect(page.get_by_test_id("told")).to_have_text("Recorded: accept with edits.")
+    (successor,) = job_of(review_ledger, page.url)["successors"]
+    with Ledger.open(str(review_ledger)) as opened:
+        found = opened.find(UUID(successor))
+    assert found is not None
+    chosen = {s["chosen_member"] for s in (found.outcome or {})["uncertainty"]}  # type: ignore[attr-defined]
+    assert name.lower().replace(" ", "_") in chosen
 
 
 def test_a_second_reader_rejects_with_a_reason(
