@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from monai import transforms as mt
 from monai.data import MetaTensor
 from monai.inferers import sliding_window_inference
+from nibabel.affines import apply_affine
 from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
@@ -80,7 +81,11 @@ def test_the_nearest_voxel_is_the_one_that_monai_takes(image: Image, pixdim: lis
     theirs = there(tensor(image))
     how = spatial.Resampling(mode="nearest", zeros_outside=True)
     ours, _ = spatial.respace(image, pixdim, how)
-    assert np.mean(ours.array != theirs.numpy()) == 0.0
+    differ = np.argwhere((ours.array != theirs.numpy())[0])
+    # Halfway between two voxels, which one torch takes hangs on how many threads it has.
+    places = apply_affine(np.linalg.inv(image.affine) @ ours.affine, differ)
+    assert (np.abs(places % 1 - 0.5) < 1e-3).any(axis=1).all()
+    assert len(differ) <= 0.1 * ours.array.size
 
 
 @QUICK
