@@ -80,7 +80,7 @@ check: $(VENV)/.installed-dev page-check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.installed-dev
+bench: $(VENV)/.installed-dev demo
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reconstruction
 	$(BIN)/python -m benchmarks.phases
@@ -88,6 +88,8 @@ bench: $(VENV)/.installed-dev
 	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.pacs
 	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.batch --studies 20
+	$(BIN)/python -m benchmarks.review
+	$(BIN)/python -m benchmarks.reviewpage $(DEMO)
 
 failure: $(VENV)/.installed-dev
 	FAILURE_TRIALS=50 FAILURE_LEDGERS=sqlite,postgresql FAILURE_BROKERS=valkey,rabbitmq \
