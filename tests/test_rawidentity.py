@@ -15,10 +15,10 @@ from tests.support.reconstruction import write_tiny_reconstruction
 from tests.support.traps import stack
 
 MARKED = (
-    IDENTITY.replace("Doe^Jane", "Canary^One")
-    .replace("0042", "CANARY-2")
-    .replace("S7", "Canary3")
-    .replace("<protocolName>GRE", "<protocolName>Canary4")
+    IDENTITY.replace("Doe^Jane", "Zzmark^One")
+    .replace("0042", "ZZMARK-2")
+    .replace("S7", "Zzmark3")
+    .replace("<protocolName>GRE", "<protocolName>Zzmark4")
 )
 """A header whose attributes of patient and study can be told in any output."""
 
@@ -63,16 +63,16 @@ def test_a_patient_of_an_mrd_header_shows_in_dicom_objects_only(
     path = Mrd(sections=MARKED).write(tmp_path / "scan.h5")
     done = call(models, tmp_path, path)
     assert done.returncode == 0, done.stderr
-    assert "canary" not in (done.stdout + done.stderr).lower()
+    assert "zzmark" not in (done.stdout + done.stderr).lower()
     written = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
     objects = [p for p in written if p.suffix == ".dcm"]
     assert len(objects) == 4
     for place in written:
-        assert "canary" not in place.name.lower()
-        assert (b"canary" in place.read_bytes().lower()) == (place in objects), place
-    assert b"canary" not in (tmp_path / "ledger.db").read_bytes().lower()
+        assert "zzmark" not in place.name.lower()
+        assert (b"zzmark" in place.read_bytes().lower()) == (place in objects), place
+    assert b"zzmark" not in (tmp_path / "ledger.db").read_bytes().lower()
     for place in objects:
-        assert pydicom.dcmread(place).PatientName == "Canary^One"
+        assert pydicom.dcmread(place).PatientName == "Zzmark^One"
         assert complaints(place) == []
 
 
