@@ -23,7 +23,7 @@ SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbit
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    generate a study, raw data and a video, analyse them, say where the results are"
+	@echo "make demo    generate a study, raw data and a video, analyse them, say where the results are and how to read them"
 	@echo "make page    build the page of the review, for the browser"
 	@echo "make test    check style, types and layers, and run the tests"
 	@echo "make check   the same without the tests"
@@ -38,6 +38,7 @@ demo: $(VENV)/.installed page
 	$(BIN)/vesalius demo-video $(DEMO)/video
 	$(BIN)/vesalius run $(DEMO)/study $(DEMO)/raw $(DEMO)/video --output $(DEMO)/out --ledger $(DEMO)/ledger.db
 	@echo "Figures, NIfTI and DICOM objects: $(DEMO)/out"
+	@echo "To read them in the browser: $(BIN)/vesalius review --ledger $(DEMO)/ledger.db"
 
 test: check servers page
 	$(BIN)/python -m pytest
