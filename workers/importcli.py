@@ -30,12 +30,7 @@ LONGEST_S = 3600.0
 
 @models.command("import")
 def import_command(
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FOLDER", exists=True, file_okay=False, help="Folder of a bundle, unpacked."
-        ),
-    ],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a bundle, unpacked.")],
     *,
     manifest: Annotated[
         Path | None,
@@ -84,6 +79,8 @@ def import_command(
     from tempfile import TemporaryDirectory
 
     with complaints():
+        if not folder.is_dir():
+            raise UnusableCall(f"{folder}: no such folder")
         if manifest is None:
             if sample or output or allow:
                 raise UnusableCall("--sample, --output and --allow go with --manifest")
