@@ -83,10 +83,8 @@ class InService:
         only_here = {kind.name for kind in registered_kinds(models.registry)} - installed
         live = [
             version
-            for version in Versions(self._ledger).listed()
-            if version.role is Role.LIVE
-            and version.analysis in only_here
-            and (not names or version.analysis in names)
+            for name, version in self._live().items()
+            if name in only_here and (not names or name in names)
         ]
         others = [name for name in names if name not in {version.analysis for version in live}]
         found: tuple[Analysis, ...] = ()
@@ -111,11 +109,16 @@ class InService:
         LedgerUnavailable
             If the ledger cannot be read.
         """
-        live = {v.analysis: v for v in Versions(self._ledger).listed() if v.role is Role.LIVE}
+        live = self._live()
         return tuple(
             self.opened(live[each.name]) if each.name in live else each
             for each in self.analyses(names)
         )
+
+    def _live(self) -> dict[str, Version]:
+        """Return the live versions by their analyses."""
+        versions = Versions(self._ledger).listed()
+        return {each.analysis: each for each in versions if each.role is Role.LIVE}
 
     def now(self) -> "Duty":
         """Return what the versions do now.
