@@ -12,6 +12,7 @@ from pipeline.ledger.breaker import RANDOM
 from pipeline.ledger.breaker import pause_s as pause_after
 from pipeline.ledger.deliverystates import become
 from pipeline.ledger.exchange import DeliveredObject, DeliveryRow, DeliveryState
+from pipeline.ledger.ledger import artifacts_of
 from pipeline.ledger.tables import Job
 from pipeline.study import Artifact
 
@@ -145,15 +146,7 @@ def claim_of(session: Session, row: DeliveryRow, clock: float, *, is_trial: bool
         destination=row.destination,
         job_id=row.job_id,
         folder=Path(job.folder or ""),
-        artifacts=tuple(
-            Artifact(
-                kind=each.kind,
-                relative_path=each.relative_path,
-                sop_instance_uid=each.sop_instance_uid,
-                sha256=each.sha256,
-            )
-            for each in job.artifacts
-        ),
+        artifacts=artifacts_of(job),
         sent=tuple(
             SentObject(**{name: getattr(each, name) for name in SentObject.__slots__})
             for each in answered

@@ -352,6 +352,19 @@ def _row(artifact: Artifact) -> ArtifactRow:
     )
 
 
+def artifacts_of(job: Job) -> tuple[Artifact, ...]:
+    """Return the files of a job, as recorded."""
+    return tuple(
+        Artifact(
+            kind=row.kind,
+            relative_path=row.relative_path,
+            sop_instance_uid=row.sop_instance_uid,
+            sha256=row.sha256,
+        )
+        for row in job.artifacts
+    )
+
+
 def _record(job: Job) -> JobRecord:
     """Return what a row says."""
     return JobRecord(
@@ -362,13 +375,5 @@ def _record(job: Job) -> JobRecord:
         software_version=job.software_version,
         folder=None if job.folder is None else Path(job.folder),
         outcome=job.outcome,
-        artifacts=tuple(
-            Artifact(
-                kind=row.kind,
-                relative_path=row.relative_path,
-                sop_instance_uid=row.sop_instance_uid,
-                sha256=row.sha256,
-            )
-            for row in job.artifacts
-        ),
+        artifacts=artifacts_of(job),
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import undefer
 
 from pipeline.ledger.exchange import DeliveryRow
-from pipeline.ledger.ledger import Ledger, Transaction
+from pipeline.ledger.ledger import Ledger, Transaction, artifacts_of
 from pipeline.ledger.reviews import ReadingRow, successors
 from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
@@ -198,14 +198,6 @@ def _result(job: Job, rest: Sequence[object]) -> ResultJob:
         configuration=job.configuration or {},
         outcome=job.outcome or {},
         categories=categories if isinstance(categories, dict) else {},
-        artifacts=tuple(
-            Artifact(
-                kind=row.kind,
-                relative_path=row.relative_path,
-                sop_instance_uid=row.sop_instance_uid,
-                sha256=row.sha256,
-            )
-            for row in job.artifacts
-        ),
+        artifacts=artifacts_of(job),
         predecessor=job.predecessor_id,
     )
