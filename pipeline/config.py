@@ -4,7 +4,6 @@ A key that is not known is an error, as is a value of another type: a misspelt s
 back to its default would go unnoticed. The environment is not read here; the command line does.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from pipeline.errors import UnusableCall
 from pipeline.reviewsettings import ReviewSettings
 from pipeline.servicesettings import MonitoringSettings, ServiceSettings, WorkerSettings
 from pipeline.steps import WorklistSettings
-from pipeline.tomlrecords import refuse_unknown, section_of
+from pipeline.tomlrecords import read_toml, refuse_unknown, section_of
 
 SEGMENTATION_TYPES = ("BINARY", "LABELMAP")
 """Values of Segmentation Type (0062,0001) that can be written."""
@@ -240,12 +239,7 @@ def read_configuration(path: Path | None) -> Configuration:
     """
     if path is None:
         return Configuration()
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise UnusableCall(f"{path}: cannot be read ({problem.strerror})") from problem
-    except ValueError as problem:
-        raise UnusableCall(f"{path}: not TOML ({problem})") from problem
+    document = read_toml(path)
     try:
         return parse_configuration(document, path.parent)
     except UnusableCall as problem:

@@ -5,6 +5,7 @@ back to its default would go unnoticed.
 """
 
 import math
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar, get_args, get_origin, get_type_hints
@@ -13,6 +14,22 @@ from pipeline.connections import NAME
 from pipeline.errors import UnusableCall
 
 Record = TypeVar("Record")
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Return the document of a TOML file.
+
+    Raises
+    ------
+    UnusableCall
+        If the file cannot be read, or is none.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise UnusableCall(f"{path}: cannot be read ({problem.strerror})") from problem
+    except ValueError as problem:
+        raise UnusableCall(f"{path}: not TOML ({problem})") from problem
 
 
 def section_of(

@@ -4,7 +4,6 @@ TOML, parsed once. The import writes it into the bundle, whose digest then cover
 """
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pipeline.encode.volumeresult import Coded, LabelledStructure
 from pipeline.errors import UnusableCall
 from pipeline.routing.attributes import Attributes
 from pipeline.routing.rules import Condition, conditions
-from pipeline.tomlrecords import refuse_unknown
+from pipeline.tomlrecords import read_toml, refuse_unknown
 
 NAME = re.compile(r"[a-z][a-z0-9]{1,31}")
 """Name of an analysis: it begins the names of folders."""
@@ -69,12 +68,7 @@ def read_manifest(path: Path) -> dict[str, object]:
     UnusableCall
         If the file cannot be read, or holds a key or a value that is not possible.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise UnusableCall(f"{path}: cannot be read ({problem.strerror})") from problem
-    except ValueError as problem:
-        raise UnusableCall(f"{path}: not TOML ({problem})") from problem
+    document = read_toml(path)
     try:
         parse_manifest(document)
     except UnusableCall as problem:

@@ -5,7 +5,6 @@ What is not known is an error that names the file and the key, since a misspelt 
 for everything.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,6 +15,7 @@ from pipeline.connections import NAME
 from pipeline.errors import UnusableCall
 from pipeline.routing.attributes import NUMBERS, TEXTS, Attributes
 from pipeline.servicesettings import LANES
+from pipeline.tomlrecords import read_toml
 
 ALL = "*"
 """In place of an analysis: every analysis that the series fits."""
@@ -143,12 +143,7 @@ def read_rules(path: Path) -> Rules:
     UnusableCall
         If the file cannot be read, or holds a key or a value that is not possible.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise UnusableCall(f"{path}: cannot be read ({problem.strerror})") from problem
-    except ValueError as problem:
-        raise UnusableCall(f"{path}: not TOML ({problem})") from problem
+    document = read_toml(path)
     try:
         return _rules(document, str(path))
     except UnusableCall as problem:
