@@ -23,6 +23,7 @@ from pipeline.connections import (
 )
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import UnusableCall
+from pipeline.ingest.limits import Limits
 from pipeline.reviewsettings import ReviewSettings
 from pipeline.servicesettings import MonitoringSettings, ServiceSettings, WorkerSettings
 from pipeline.steps import WorklistSettings
@@ -159,6 +160,9 @@ class Configuration:
 
     routing: RoutingSettings = field(default_factory=RoutingSettings)
     """Which series get which analyses."""
+
+    limits: Limits = field(default_factory=Limits)
+    """What a file from outside may ask for."""
 
     receive: ReceiveSettings = field(default_factory=ReceiveSettings)
     """What is received, and from whom."""

@@ -23,7 +23,7 @@ from pipeline.analyses.reconstruction.unroll import Reconstructed
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.encode.sidebyside import write_side_by_side
 from pipeline.errors import StudyRejected, UnusableCall
-from pipeline.ingest.limits import Limits
+from pipeline.ingest.limits import in_force
 from pipeline.ingest.raw.files import read_raw
 from pipeline.mr.coils import root_sum_of_squares
 from pipeline.mr.fourier import fft2c, ifft2c
@@ -264,7 +264,7 @@ class _Judge:
 
     def add(self, path: Path) -> None:
         """Judge a file by the slices of its first frame."""
-        kspace = read_raw(path, path.name, Limits()).kspace
+        kspace = read_raw(path, path.name, in_force()).kspace
         if not kspace.mask[0].all():
             self._add_without_truth(path, kspace)
             return

@@ -10,6 +10,7 @@ import typer
 
 from pipeline.config import Configuration, LedgerSettings, ModelSettings, read_configuration
 from pipeline.errors import PipelineError
+from pipeline.ingest.limits import put_in_force
 
 if TYPE_CHECKING:
     from pipeline.routing.rules import Rules
@@ -52,9 +53,11 @@ def site_configuration(
 ) -> Configuration:
     """Return the site's settings; what the call or the environment names goes before.
 
-    The registry of models has a place in them, whether the file names one or not.
+    The registry of models has a place in them, whether the file names one or not. The limits are
+    in force from here on.
     """
     settings = read_configuration(path)
+    put_in_force(settings.limits)
     if ledger_url:
         settings = replace(settings, ledger=LedgerSettings(url=ledger_url))
     registry = settings.models.registry or state_folder(ledger_place(settings)) / "registry"

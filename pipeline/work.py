@@ -20,6 +20,7 @@ from pipeline.errors import LedgerUnavailable, PipelineError, StudyRejected
 from pipeline.infer.interrupt import Interrupt, Reason, interruptible
 from pipeline.infer.session import Compute
 from pipeline.ingest.inventory import take_inventory
+from pipeline.ingest.limits import put_in_force
 from pipeline.inservice import InService
 from pipeline.job import Workplace, carry_out_attempt, failure_of, persistently
 from pipeline.lease import Lease, Limits
@@ -89,6 +90,7 @@ def open_bench(configuration: Configuration, place: str) -> Bench:
     LedgerUnavailable
         If the ledger cannot be used.
     """
+    put_in_force(configuration.limits)
     service, worker = configuration.service, configuration.worker
     compute = Compute(threads=worker.threads_each, providers=worker.providers)
     ledger = Ledger.open(place)

@@ -9,6 +9,7 @@ from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.config import Configuration, OutputSettings, read_configuration
 from pipeline.connections import Destination, Node, ReceiveSettings, TlsSettings
 from pipeline.errors import UnusableCall
+from pipeline.ingest.limits import Limits
 from pipeline.routing.rules import read_rules
 from pipeline.servicesettings import ServiceSettings, WorkerSettings
 from pipeline.steps import WorklistSettings
@@ -34,6 +35,7 @@ def test_the_documented_file_names_every_setting() -> None:
         *ServiceSettings.__slots__,
         *WorkerSettings.__slots__,
         *ReceiveSettings.__slots__,
+        *Limits.__slots__,
         *TlsSettings.__slots__,
         *Node.__slots__,
         *Destination.__slots__,
@@ -129,6 +131,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         ('[receive]\nhost = "0.0.0.0"', "callers must be named"),
         ('[receive]\ncallers = ["A@nowhere"]', "whose address is none"),
         ('[receive]\nhost = "0.0.0.0"\ncallers = ["*"]\nhttp_port = 80', "needs a token"),
+        ("[limits]\nmax_frames = 0", "max_frames is 0"),
+        ("[limits]\nmax_bytes = 1", "unknown key limits.max_bytes"),
         ("[receive]\npdu_bytes = 0", "pdu_bytes is 0"),
         ('[worklists.a]\nnode = "b"', "lacks a key"),
         ('[worklists.a]\nnode = "b"\ncodes = ["1^D=tally"]\nretrieve = "b"', "the nodes are none"),

@@ -24,7 +24,7 @@ from pipeline.errors import UnreadableFile
 from pipeline.ingest.decoder import PLUGINS
 from pipeline.ingest.decoding import Decoder
 from pipeline.ingest.dicomfile import PARSE_ERRORS, PREAMBLE
-from pipeline.ingest.limits import Limits
+from pipeline.ingest.limits import in_force
 from pipeline.ingest.structure import ITEM, SEQUENCE_END, Encoding, Structure, walk
 
 META = {
@@ -71,7 +71,7 @@ def _walk_all(data: mmap, start: int, encoding: Encoding) -> None:
     """Walk a data set, its pixel data, and what follows them."""
     while start < len(data):
         found = Structure()
-        walk(data, start, encoding, Limits().max_nesting, found)
+        walk(data, start, encoding, in_force().max_nesting, found)
         if found.pixels is None:
             return
         value = len(data) - found.pixels.available

@@ -29,7 +29,16 @@ from pydicom.uid import (
 
 from pipeline.errors import UnreadableFile
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.structure import LONG_VRS, Encoding, PixelElement, Structure, walk
+from pipeline.ingest.preamble import check_preamble
+from pipeline.ingest.structure import (
+    LONG_VRS,
+    Encoding,
+    PixelElement,
+    Structure,
+    count_fragments,
+    walk,
+)
+from pipeline.ingest.uids import is_uid
 from pipeline.quiet import quietly
 
 ENDINGS = (".dcm", ".dicom", ".ima")
@@ -131,12 +140,16 @@ def _read(path: Path, name: str, limits: Limits, found: Structure) -> DicomFile:
         start = _data_starts(bytes(data[: PREAMBLE + 4]))
         if start is None:
             raise UnreadableFile("not a DICOM file")
+        if limits.refuse_foreign_preamble:
+            check_preamble(bytes(data[:PREAMBLE]))
         syntax, dataset_start = _transfer_syntax(data, start)
         if syntax == DeflatedExplicitVRLittleEndian:
             inflated = _inflated(bytes(data[dataset_start:]), limits)
             walk(inflated, 0, _encoding(syntax), limits.max_nesting, found)
         else:
             walk(data, dataset_start, _encoding(syntax), limits.max_nesting, found)
+            if found.pixels is not None and found.pixels.length is None:
+                count_fragments(data, found.pixels, limits.max_fragments)
         digest = hashlib.sha256(data).hexdigest()
         file.seek(0)
         header = parse(file, stop_before_pixels=True)
@@ -173,7 +186,7 @@ def _transfer_syntax(data: mmap, start: int) -> tuple[UID, int]:
         if value + length > len(data):
             raise UnreadableFile("truncated within the file meta information")
         if tag == TRANSFER_SYNTAX_UID:
-            syntax = UID(data[value : value + length].decode("ascii", "replace").rstrip("\0 "))
+            syntax = _stated_syntax(data[value : value + length])
         position = value + length
     if position >= len(data):
         raise UnreadableFile("truncated: the file has no data set")
@@ -181,6 +194,18 @@ def _transfer_syntax(data: mmap, start: int) -> tuple[UID, int]:
         explicit = data[position + 4 : position + 6].isalpha()
         syntax = ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
     return syntax, position
+
+
+def _stated_syntax(value: bytes) -> UID:
+    """Return a Transfer Syntax UID that the standard knows; nobody can say what others mean."""
+    text = value.decode("ascii", "replace").rstrip("\0 ")
+    if not is_uid(text):
+        raise UnreadableFile("(0002,0010) Transfer Syntax UID is no UID")
+    syntax = UID(text)
+    if syntax.is_private or not syntax.is_transfer_syntax:
+        kind = "private" if syntax.is_private else "none that is known"
+        raise UnreadableFile(f"(0002,0010) Transfer Syntax UID is {text}: {kind}")
+    return syntax
 
 
 def _encoding(syntax: UID) -> Encoding:

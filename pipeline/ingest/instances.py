@@ -5,8 +5,6 @@ References
 .. [A36] DICOM PS3.3, A.4 MR Image IOD, A.36 Enhanced MR Image IOD, A.71 legacy converted.
 """
 
-import re
-
 from pydicom.uid import (
     CTImageStorage,
     EnhancedMRImageStorage,
@@ -22,6 +20,7 @@ from pipeline.ingest.enhanced import enhanced_frames
 from pipeline.ingest.frame import Frame, Instance, PatientIdentity
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.pixelmodule import check_hounsfield, check_pixels
+from pipeline.ingest.uids import is_uid
 
 ENHANCED = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
 """SOP classes that are read through their functional groups."""
@@ -31,10 +30,6 @@ IMAGES = ENHANCED | {CTImageStorage, MRImageStorage}
 
 LOCALIZER = "LOCALIZER"
 """Value 3 of Image Type (0008,0008) of a CT image that plans others, PS3.3, C.8.2.1.1.1."""
-
-
-UID_PATTERN = re.compile(r"[0-9.]{1,64}")
-"""What is taken for a UID. Leading zeros of a component break the standard, and are common."""
 
 
 def identify(file: DicomFile) -> Instance:
@@ -49,7 +44,7 @@ def identify(file: DicomFile) -> Instance:
     uids = {}
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
         uids[keyword] = text(header, keyword)
-        if not UID_PATTERN.fullmatch(uids[keyword]):
+        if not is_uid(uids[keyword]):
             wrong = "no UID" if uids[keyword] else "missing"
             raise UnreadableFile(f"{file.name}: {tag_text(keyword)} is {wrong}")
     images = optional_number(header, "ImagesInAcquisition")

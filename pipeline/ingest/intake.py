@@ -17,6 +17,7 @@ from pipeline.ingest.dicomfile import BrokenDicomFile, looks_like_dicom, read_di
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.instances import frames_of, identify, is_assembled
 from pipeline.ingest.limits import Limits
+from pipeline.ingest.niftibeginning import check_beginning
 from pipeline.ingest.raw.candidates import raw_candidates
 from pipeline.ingest.raw.files import belongs_to_raw, check_not_alone, raw_format
 from pipeline.ingest.raw.reference import Reference
@@ -137,6 +138,8 @@ def file_refusal(name: str, reason: str) -> Refusal:
 
 def _take(file: FoundFile, limits: Limits, intake: Intake, reference: Reference | None) -> None:
     """Read one file and put it on its pile."""
+    if is_nifti_name(file.path):
+        check_beginning(file.path, file.name, limits)
     kind = raw_format(file.path, file.name)
     if kind is None and file.was_named and belongs_to_raw(file.path):
         values = file.path.with_suffix(".cfl")

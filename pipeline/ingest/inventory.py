@@ -20,7 +20,7 @@ from pipeline.ingest.collect import Collection, collect
 from pipeline.ingest.consistency import grouped, one_of_each
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.intake import BrokenInstance, Intake, file_refusal, take_in
-from pipeline.ingest.limits import Limits
+from pipeline.ingest.limits import Limits, in_force
 from pipeline.ingest.pixels import load_series
 from pipeline.ingest.raw.reference import Reference
 from pipeline.ingest.series import Assembly, assemble, join_slices
@@ -28,8 +28,6 @@ from pipeline.ingest.video.candidates import DicomVideo, dicom_candidate
 from pipeline.study import InputSeries
 
 __all__ = ["Candidate", "Inventory", "Refusal", "take_inventory"]
-
-DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +60,7 @@ class Inventory:
 def take_inventory(
     inputs: Sequence[Path],
     *,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
     progress: Callable[[int, int], None] | None = None,
     reference: Reference | None = None,
 ) -> Inventory:
@@ -73,7 +71,7 @@ def take_inventory(
     inputs
         Files, folders at any depth with junk among them, or a DICOMDIR.
     limits
-        What a file may ask for.
+        What a file may ask for; None takes what is in force.
     progress
         Called with the number of files that were read, and the number of all files.
     reference
@@ -84,6 +82,7 @@ def take_inventory(
     UnusableCall
         If an input does not exist.
     """
+    limits = limits or in_force()
     collection = collect(inputs, limits)
     intake = take_in(collection, limits, progress, reference)
     assemblies, refusals = _assembled(intake, limits)

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
+from pydicom.uid import RLELossless
 
 from pipeline.errors import UnreadableFile
 from pipeline.identity import digest_bytes, digest_set
 from pipeline.imaging.volume import TimeSeries
+from pipeline.ingest.codestream import Picture, check_codestreams
 from pipeline.ingest.consistency import grouped
 from pipeline.ingest.decoder import DECODE_ERRORS
 from pipeline.ingest.decoding import Decoder
@@ -119,10 +121,15 @@ def _stored_values(content: bytes, frames: list[Frame], decoder: Decoder) -> NDA
     """Return the stored values of an instance. Shape ``(frames, rows, columns)``."""
     instance = frames[0].instance
     try:
+        dataset = parse(BytesIO(content), stop_before_pixels=False)
         if instance.transfer_syntax_uid in COMPRESSED:
+            check_codestreams(
+                dataset.PixelData,
+                Picture(rows=frames[0].rows, columns=frames[0].columns),
+                is_rle=instance.transfer_syntax_uid == RLELossless,
+            )
             stored = decoder.decode(content)
         else:
-            dataset = parse(BytesIO(content), stop_before_pixels=False)
             # A file without meta information does not say what its syntax was found to be.
             dataset.file_meta.TransferSyntaxUID = instance.transfer_syntax_uid
             stored = np.asarray(dataset.pixel_array)

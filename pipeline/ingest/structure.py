@@ -102,6 +102,42 @@ def walk(
     _Walk(data, encoding, max_nesting, found).run(start)
 
 
+def count_fragments(data: bytes | mmap, pixels: PixelElement, most: int) -> int:
+    """Return how many fragments encapsulated pixel data have, the offset table left out.
+
+    Parameters
+    ----------
+    data
+        The file.
+    pixels
+        Its pixel data.
+    most
+        So many are allowed.
+
+    Raises
+    ------
+    UnreadableFile
+        If there are more, an item is out of place, or one runs past the end.
+    """
+    head, end = struct.Struct("<HHL"), len(data)
+    position, n_items = end - pixels.available, 0
+    while position + head.size <= end:
+        group, element, length = head.unpack_from(data, position)
+        tag = group << 16 | element
+        if tag == SEQUENCE_END:
+            return max(n_items - 1, 0)
+        if tag != ITEM:
+            raise UnreadableFile(f"{_named(tag)} where a fragment of pixel data was expected")
+        n_items += 1
+        position += head.size + length
+        if n_items - 1 > most:
+            raise UnreadableFile(f"(7FE0,0010) Pixel Data has over {most} fragments, the limit")
+        if position > end:
+            raise UnreadableFile(f"truncated: a fragment runs {position - end} bytes past the end")
+    # Some writers leave the delimiter out; a cut through a fragment was seen above.
+    return max(n_items - 1, 0)
+
+
 class _Walk:
     """One walk: the data, and the stack of what is open."""
 

@@ -13,9 +13,9 @@ from pynetdicom import evt
 from pynetdicom.events import Event
 
 from pipeline.errors import LedgerUnavailable
+from pipeline.ingest.uids import is_uid
 from pipeline.ledger.arrivals import Arrivals
 from pipeline.quiet import quietly
-from pipeline.receive.glance import is_uid
 from pipeline.receive.server import Handler
 
 LOG = logging.getLogger(__name__)

@@ -7,10 +7,8 @@ length item by item.
 References
 ----------
 .. [P7] DICOM PS3.5, 7 The Data Set.
-.. [P9] DICOM PS3.5, 9 Unique Identifiers.
 """
 
-import re
 import struct
 import zlib
 from contextlib import suppress
@@ -24,6 +22,7 @@ from pydicom.uid import (
 )
 
 from pipeline.errors import UnreadableFile
+from pipeline.ingest.uids import is_uid
 
 Tag = NewType("Tag", int)
 
@@ -39,9 +38,6 @@ LOOKS_AT, LOOKS_FURTHER = 1 << 16, 16
 
 DEEPEST = 64
 """Nesting beyond which a data set is refused: parsers of others crash on it."""
-
-UID = re.compile(r"(?=.{1,64}$)\d+(?:\.\d+)*", re.ASCII)
-"""A UID [P9]_; components with a leading zero, which are forbidden and are written, are let in."""
 
 IDENTITY = (SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID)
 """What is looked for."""
@@ -164,11 +160,6 @@ class Look:
                 ) from None
             self._beginning.clear()
         return self.identity
-
-
-def is_uid(text: str) -> bool:
-    """Tell whether a text is a UID [P9]_."""
-    return UID.fullmatch(text) is not None
 
 
 def _uid(found: dict[int, bytes], tag: Tag, name: str) -> str:

@@ -23,11 +23,12 @@ from pipeline.connections import ReceiveSettings
 from pipeline.errors import PipelineError, UnreadableFile, UnusableCall
 from pipeline.flush import flush
 from pipeline.identity import digest_bytes
+from pipeline.ingest.uids import is_uid
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reception import Instance, Reception, Standing
 from pipeline.locks import locked
 from pipeline.receive.commit import Committer, Waiting
-from pipeline.receive.glance import Identity, Look, is_uid
+from pipeline.receive.glance import Identity, Look
 from pipeline.receive.part10 import file_beginning, says_the_same
 
 MIB = 1 << 20

@@ -30,8 +30,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from pipeline.errors import UnreadableFile
 from pipeline.gateways.multipart import BrokenOff, NotMultipart, instance, parts
+from pipeline.ingest.uids import is_uid
 from pipeline.receive.encoded import offered
-from pipeline.receive.glance import is_uid
 from pipeline.receive.inbox import Inbox
 from pipeline.receive.keeper import NOT_UNDERSTOOD, OUT_OF_RESOURCES, Storing
 

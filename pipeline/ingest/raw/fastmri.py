@@ -148,7 +148,7 @@ def _layout(file: h5py.File, name: str, limits: Limits) -> Layout:
     xml = dataset(file, "ismrmrd_header", name)
     header = None
     if xml is not None:
-        header = parse_header(text_of(xml, name, limits), name)
+        header = parse_header(text_of(xml, name, limits), name, limits)
     return Layout(shape=(shape[0], shape[1], shape[2], shape[3]), header=header)
 
 

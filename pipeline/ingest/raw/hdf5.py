@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from pipeline.errors import UnreadableFile
+from pipeline.ingest.limits import in_force
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """The first bytes of a file."""
@@ -89,6 +90,13 @@ def _check_storage(found: h5py.Dataset, path: str, name: str) -> None:
     """Refuse a dataset whose values are not in the file or need foreign code."""
     if found.external or found.is_virtual:
         raise UnreadableFile(f"{name}: {path} has its values in other files")
+    chunk = found.dtype.itemsize * int(
+        np.prod([int(n) for n in found.chunks or (0,)], dtype=object)
+    )
+    if chunk > in_force().max_chunk_bytes:
+        raise UnreadableFile(
+            f"{name}: {path} has chunks of {chunk} bytes, limit {in_force().max_chunk_bytes}"
+        )
     creation = found.id.get_create_plist()
     filters = [int(creation.get_filter(i)[0]) for i in range(creation.get_nfilters())]
     foreign = [f for f in filters if f not in BUILT_IN_FILTERS]

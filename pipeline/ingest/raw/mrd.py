@@ -190,7 +190,7 @@ def _opened_headers(
         raise UnreadableFile(f"{name}: the MRD header ({group}/xml) is missing")
     if data is None:
         raise UnreadableFile(f"{name}: the MRD acquisitions ({group}/data) are missing")
-    header = parse_header(text_of(xml, name, limits), name)
+    header = parse_header(text_of(xml, name, limits), name, limits)
     acquisitions = Acquisitions(data, name, limits)
     return header, acquisitions.heads, acquisitions
 

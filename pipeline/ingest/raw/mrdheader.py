@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from pipeline.errors import UnreadableFile
-
-MAX_XML_BYTES = 16 * 1024**2
-"""Longest header that is parsed: real ones have 2 to 200 kB."""
+from pipeline.ingest.limits import Limits
 
 Triple = tuple[int, int, int]
 """Sizes along x, y and z."""
@@ -66,7 +64,7 @@ class MrdHeader:
     parameters, the first of each name, by its local name. Identifies a patient: never logged."""
 
 
-def parse_header(content: bytes, name: str) -> MrdHeader:
+def parse_header(content: bytes, name: str, limits: Limits) -> MrdHeader:
     """Parse a header.
 
     Parameters
@@ -75,13 +73,16 @@ def parse_header(content: bytes, name: str) -> MrdHeader:
         The XML.
     name
         The file's name, for messages.
+    limits
+        How long it may be.
 
     Raises
     ------
     UnreadableFile
-        If it is no XML in UTF-8, declares a document type, or lacks what every header has.
+        If it is longer than allowed, no XML in UTF-8, declares a document type, or lacks what every
+        header has.
     """
-    root = _parsed(content, name)
+    root = _parsed(content, name, limits.max_xml_bytes)
     encodings = [_encoding(e, name) for e in _children(root, "encoding")]
     if not encodings:
         raise UnreadableFile(f"{name}: the MRD header has no encoding")
@@ -100,10 +101,10 @@ def parse_header(content: bytes, name: str) -> MrdHeader:
     return MrdHeader(encodings=tuple(encodings), texts=texts)
 
 
-def _parsed(content: bytes, name: str) -> ET.Element:
+def _parsed(content: bytes, name: str, max_bytes: int) -> ET.Element:
     """Parse XML that has no document type."""
-    if len(content) > MAX_XML_BYTES:
-        raise UnreadableFile(f"{name}: a header of {len(content)} bytes, limit {MAX_XML_BYTES}")
+    if len(content) > max_bytes:
+        raise UnreadableFile(f"{name}: an XML header of {len(content)} bytes, limit {max_bytes}")
     try:
         text = content.decode("utf-8-sig").strip("\0 \r\n\t")
     except UnicodeDecodeError as error:

@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from pipeline.errors import InconsistentSeries, NotApplicable, UnreadableFile
 from pipeline.identity import digest_bytes, digest_file, digest_set
-from pipeline.ingest.attributes import optional_number, text
+from pipeline.ingest.attributes import optional_number, text, whole_number
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.clock import seconds_of, seconds_of_moment
 from pipeline.ingest.collect import FoundFile
@@ -90,6 +90,8 @@ def dicom_video(file: DicomFile, instance: Instance) -> DicomVideo:
         If its transfer syntax is no video, or its codec is not read.
     UnreadableFile
         If its pixel data hold no container that is read.
+    InconsistentSeries
+        If its pictures are of another size than it says.
     """
     if file.transfer_syntax_uid not in MPEGTransferSyntaxes:
         raise NotApplicable(
@@ -98,6 +100,7 @@ def dicom_video(file: DicomFile, instance: Instance) -> DicomVideo:
         )
     with open_codestream(file.path, file.name) as stream:
         shape = shape_of(stream, file.name)
+    _check_size(file, shape)
     day = text(file.header, "AcquisitionDate") or text(file.header, "ContentDate")
     time = text(file.header, "AcquisitionTime") or text(file.header, "ContentTime")
     moment = seconds_of_moment(text(file.header, "AcquisitionDateTime"))
@@ -108,6 +111,16 @@ def dicom_video(file: DicomFile, instance: Instance) -> DicomVideo:
         moment=seconds_of(day, time) if moment is None else moment,
         number=optional_number(file.header, "InstanceNumber") or 0.0,
     )
+
+
+def _check_size(file: DicomFile, shape: VideoShape) -> None:
+    """Refuse a container whose pictures are of another size than the data set says."""
+    stated = whole_number(file.header, "Rows", 0), whole_number(file.header, "Columns", 0)
+    if all(stated) and stated != (shape.rows, shape.columns):
+        raise InconsistentSeries(
+            f"{file.name}: its container has pictures of {shape.rows} x {shape.columns}, "
+            f"(0028,0010) and (0028,0011) say {stated[0]} x {stated[1]}"
+        )
 
 
 def file_candidate(file: FoundFile, limits: Limits) -> Candidate:

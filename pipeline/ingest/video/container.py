@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.errors import NotApplicable, UnreadableFile
+from pipeline.ingest.limits import in_force
 
 CONTAINERS = "mov,matroska,webm,mpegts,mpeg,mpegvideo,avi,h264,hevc"
 """Demuxers of FFmpeg that may read a file."""
@@ -40,9 +41,6 @@ LIVE_SCHEMES = ("udp", "rtp", "rtsp", "srt", "tcp")
 
 LIVE_TIMEOUT_S = 20.0
 """A source that sends nothing for so long has ended [s]."""
-
-LARGEST_SIDE = 4096
-"""Rows and columns of a picture: an operating theatre's cameras reach 3840."""
 
 MOST_FAILURES = 1000
 """Failures to read on, one after the other, after which the rest of a file is given up."""
@@ -161,6 +159,7 @@ def decoded(source: BinaryIO | str, name: str, *, threads: int = 1) -> Iterator[
                 if frame is None or (t_seconds is not None and gaps.before(t_seconds)):
                     yield Damaged()
                 if frame is not None and t_seconds is not None:
+                    _check_length(t_seconds, name)
                     yield Decoded(t_seconds=t_seconds, frame=frame)
         if _ends_early(container, stream, clock):
             yield Damaged()
@@ -309,6 +308,9 @@ def _device_format(source: BinaryIO | str) -> str | None:
 
 def _stream_of(container: InputContainer, name: str) -> VideoStream:
     """Return the pictures of a container, checked."""
+    limits, n_streams = in_force(), len(container.streams)
+    if n_streams > limits.max_streams:
+        raise UnreadableFile(f"{name}: {n_streams} streams, limit {limits.max_streams}")
     streams = [s for s in container.streams.video if "attached_pic" not in str(s.disposition)]
     if not streams:
         what = "sound and no picture" if container.streams.audio else "no picture"
@@ -320,11 +322,20 @@ def _stream_of(container: InputContainer, name: str) -> VideoStream:
     rows, columns = context.height, context.width
     if not (rows and columns):
         raise UnreadableFile(f"{name}: not enough of the video to know the size of its pictures")
-    if not (0 < rows <= LARGEST_SIDE and 0 < columns <= LARGEST_SIDE):
+    side = limits.max_rows_columns
+    if not (0 < rows <= side and 0 < columns <= side):
         raise UnreadableFile(
-            f"{name}: pictures of {rows} x {columns}, read are up to {LARGEST_SIDE} a side"
+            f"{name}: pictures of {rows} x {columns}, read are up to {side} a side"
         )
+    _check_length(_length(container, streams[0]), name)
     return streams[0]
+
+
+def _check_length(seconds: float | None, name: str) -> None:
+    """Refuse a video that is, or claims to be, longer than allowed."""
+    longest = in_force().max_video_seconds
+    if seconds is not None and seconds > longest:
+        raise UnreadableFile(f"{name}: {seconds:.0f} s of video, limit {longest}")
 
 
 def _packets(

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline.errors import UnreadableFile
 from pipeline.imaging.timedframe import TimedFrame
-from pipeline.ingest.video.container import LARGEST_SIDE
+from pipeline.ingest.limits import in_force
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 """File name endings of pictures, in lower case."""
@@ -103,9 +103,10 @@ def shape_of_picture(picture: TimedPicture) -> tuple[int, int]:
             columns, rows = image.size
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise UnreadableFile(f"{picture.name}: no picture that can be read") from error
-    if max(rows, columns) > LARGEST_SIDE:
+    side = in_force().max_rows_columns
+    if max(rows, columns) > side:
         raise UnreadableFile(
-            f"{picture.name}: a picture of {rows} x {columns}, read are up to {LARGEST_SIDE} a side"
+            f"{picture.name}: a picture of {rows} x {columns}, read are up to {side} a side"
         )
     return rows, columns
 

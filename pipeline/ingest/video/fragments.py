@@ -16,6 +16,7 @@ from typing import BinaryIO
 import pydicom
 
 from pipeline.errors import UnreadableFile
+from pipeline.ingest.limits import Limits, in_force
 from pipeline.quiet import quietly
 
 ITEM = b"\xfe\xff\x00\xe0"
@@ -30,11 +31,8 @@ PIXEL_DATA = b"\xe0\x7f\x10\x00"
 ELEMENT_HEAD = 12
 """Bytes of an element's tag, VR and long length."""
 
-MOST_FRAGMENTS = 1_000_000
-"""More fragments than this are refused: an hour has 100,000 pictures."""
 
-
-def open_codestream(path: Path, name: str) -> BinaryIO:
+def open_codestream(path: Path, name: str, limits: Limits | None = None) -> BinaryIO:
     """Open the codestream of a DICOM video: nothing of it is read into memory.
 
     Parameters
@@ -43,34 +41,41 @@ def open_codestream(path: Path, name: str) -> BinaryIO:
         The file; its structure was checked.
     name
         How messages name it.
+    limits
+        How many fragments it may have; None takes what is in force.
 
     Raises
     ------
     UnreadableFile
-        If it has no encapsulated pixel data, or they are cut short.
+        If it has more fragments than allowed, no encapsulated pixel data, or they are cut short.
     """
     with ExitStack() as opened:
         file = opened.enter_context(path.open("rb"))
         with quietly():
             pydicom.dcmread(file, stop_before_pixels=True, force=True)
-        stream = io.BufferedReader(_Fragments(file, _fragments(file, name)), buffer_size=1 << 16)
+        places = _fragments(file, name, (limits or in_force()).max_fragments)
+        stream = io.BufferedReader(_Fragments(file, places), buffer_size=1 << 16)
         # From here on the stream closes the file.
         opened.pop_all()
         return stream
 
 
-def _fragments(file: BinaryIO, name: str) -> list[tuple[int, int]]:
+def _fragments(file: BinaryIO, name: str, most: int) -> list[tuple[int, int]]:
     """Return where each fragment lies, and how long it is; the basic offset table is left out."""
     head = file.read(ELEMENT_HEAD)
     if head[:4] != PIXEL_DATA or head[8:] != b"\xff\xff\xff\xff":
         raise UnreadableFile(f"{name}: (7FE0,0010) Pixel Data is missing or not encapsulated")
     found: list[tuple[int, int]] = []
-    while len(found) <= MOST_FRAGMENTS:
+    while True:
         tag, length = file.read(4), file.read(4)
         if tag == END and len(found) > 1:
             return found[1:]
         if tag != ITEM or len(length) < len(ITEM):
             break
+        if len(found) > most:
+            raise UnreadableFile(
+                f"{name}: (7FE0,0010) Pixel Data has over {most} fragments, the limit"
+            )
         (size,) = struct.unpack("<I", length)
         found.append((file.tell(), size))
         file.seek(size, io.SEEK_CUR)
