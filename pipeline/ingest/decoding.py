@@ -1,32 +1,33 @@
-"""Decode compressed pixel data in a process of its own.
+"""Have compressed pixel data decoded in a process of its own.
 
 Decoders are native code, and damaged pixel data makes some of them abort: the process is lost then,
 the series is refused, and the run goes on.
 """
 
-import os
-import subprocess
-import sys
-from io import BytesIO
-from threading import Timer
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import UnreadableFile
-from pipeline.ingest.decoder import LENGTH
+from pipeline.ingest.limits import in_force
+from pipeline.sandbox.reader import Allowance, Reader, Task
 
-TIMEOUT_S = 120.0
-"""Longest time that one instance may take [s]."""
+DECODE = Task(address="pipeline.ingest.decoder:decode")
+
+COPIES = 4
+"""How often a decoder, pydicom and an answer hold the same values at a time."""
+
+ROUNDING = 4096
+"""Bytes by which an answer may be longer than its values."""
 
 
 class Decoder:
-    """Decodes instances one after another; the process starts with the first."""
+    """Decodes the instances of one series one after another; its process starts with the first."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: Reader | None = None
+        self._room = 0
 
     def __enter__(self) -> Self:
         return self
@@ -37,55 +38,34 @@ class Decoder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
+        if self._reader is not None:
+            self._reader.close()
 
-    def decode(self, content: bytes) -> NDArray[np.generic]:
+    def decode(self, content: bytes, n_bytes: int) -> NDArray[np.generic]:
         """Return the frames of a DICOM file.
+
+        Parameters
+        ----------
+        content
+            The file.
+        n_bytes
+            How many bytes of values it describes.
 
         Raises
         ------
         UnreadableFile
-            If the pixel data cannot be decoded, or the decoder gave up on it.
+            If the pixel data cannot be decoded, or the process that decodes it broke off.
         """
-        process = self._process = self._process or _started()
-        watchdog = Timer(TIMEOUT_S, process.kill)
-        watchdog.start()
-        try:
-            reply = _exchanged(process, content)
-        except (OSError, EOFError) as error:
-            raise UnreadableFile("pixel data cannot be decoded: the decoder gave up") from error
-        finally:
-            watchdog.cancel()
-        if not reply:
-            raise UnreadableFile("pixel data cannot be decoded")
-        frames: NDArray[np.generic] = np.load(BytesIO(reply), allow_pickle=False)
+        room = n_bytes + len(content)
+        if self._reader is None or room > self._room:
+            self.__exit__(None, None, None)
+            limits = in_force()
+            allowance = Allowance(
+                memory_bytes=limits.reader_memory_bytes + COPIES * room,
+                time_s=limits.reader_time_s,
+                answer_bytes=n_bytes + ROUNDING,
+            )
+            self._reader = Reader("pixel data", allowance, "pipeline.ingest.decoder")
+            self._room = room
+        frames: NDArray[np.generic] = self._reader.call(DECODE, content)
         return frames
-
-
-def _started() -> subprocess.Popen[bytes]:
-    """Start the process. What native code prints goes nowhere: it may quote the data."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.ingest.decoder"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def _exchanged(process: subprocess.Popen[bytes], content: bytes) -> bytes:
-    """Send a file and return the reply."""
-    if process.stdin is None or process.stdout is None:
-        raise EOFError
-    process.stdin.write(LENGTH.pack(len(content)) + content)
-    process.stdin.flush()
-    head = process.stdout.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        raise EOFError
-    length = LENGTH.unpack(head)[0]
-    reply = process.stdout.read(length)
-    if len(reply) < length:
-        raise EOFError
-    return reply

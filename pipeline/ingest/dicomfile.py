@@ -65,6 +65,9 @@ PARSE_ERRORS = (
 )
 """What pydicom raises on content that breaks the standard."""
 
+DECODE_ERRORS = (*PARSE_ERRORS, RuntimeError, MemoryError, OSError)
+"""What pydicom and its decoders raise on damaged pixel data."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DicomFile:

@@ -19,16 +19,19 @@ from pydicom.uid import RLELossless
 from pipeline.errors import UnreadableFile
 from pipeline.identity import digest_bytes, digest_set
 from pipeline.imaging.volume import TimeSeries
+from pipeline.ingest.attributes import whole_number
 from pipeline.ingest.codestream import Picture, check_codestreams
 from pipeline.ingest.consistency import grouped
-from pipeline.ingest.decoder import DECODE_ERRORS
 from pipeline.ingest.decoding import Decoder
-from pipeline.ingest.dicomfile import parse
+from pipeline.ingest.dicomfile import DECODE_ERRORS, parse
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.pixelmodule import COMPRESSED
 from pipeline.ingest.series import Assembly
 from pipeline.quiet import quietly
 from pipeline.study import InputSeries, SourceFrame
+
+LONGEST_VALUE = 4
+"""Bytes of the longest stored value that is read."""
 
 
 def load_series(assembly: Assembly) -> InputSeries:
@@ -128,7 +131,10 @@ def _stored_values(content: bytes, frames: list[Frame], decoder: Decoder) -> NDA
                 Picture(rows=frames[0].rows, columns=frames[0].columns),
                 is_rle=instance.transfer_syntax_uid == RLELossless,
             )
-            stored = decoder.decode(content)
+            n_values = (
+                frames[0].rows * frames[0].columns * whole_number(dataset, "NumberOfFrames", 1)
+            )
+            stored = decoder.decode(content, LONGEST_VALUE * n_values)
         else:
             # A file without meta information does not say what its syntax was found to be.
             dataset.file_meta.TransferSyntaxUID = instance.transfer_syntax_uid

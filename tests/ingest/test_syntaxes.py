@@ -123,7 +123,7 @@ def test_signed_values_keep_their_sign(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_aborts_costs_its_series_only(tmp_path: Path) -> None:
-    """Noise for a JPEG 2000 code stream aborts GDCM; the process that dies is not this one."""
+    """Noise for a scan aborts a decoder; the process that dies is not this one."""
     for number, instance in enumerate(instances_of(image())):
         path = write_instance(instance, tmp_path / f"good {number}")
         write_jpeg_lossless(instance, path, UID("1.2.840.10008.1.2.4.70"))
@@ -133,7 +133,8 @@ def test_a_decoder_that_aborts_costs_its_series_only(tmp_path: Path) -> None:
         write_jpeg_lossless(instance, path, UID("1.2.840.10008.1.2.4.70"))
         dataset = pydicom.dcmread(path)
         stream = bytearray(next(pydicom.encaps.generate_frames(dataset.PixelData)))
-        stream[8:60] = rng.bytes(52)
+        scan = stream.index(b"\xff\xda") + 10
+        stream[scan : scan + 52] = rng.bytes(52)
         dataset.PixelData = encapsulate([bytes(stream)])
         dataset.save_as(path)
     candidates = take_inventory([tmp_path]).candidates
@@ -143,6 +144,6 @@ def test_a_decoder_that_aborts_costs_its_series_only(tmp_path: Path) -> None:
         try:
             results.append(candidate.load().image.array)
         except UnreadableFile as error:
-            assert "pixel data cannot be decoded" in str(error)  # noqa: PT017 - one of two fails
+            assert "pixel data" in str(error)  # noqa: PT017 - one of two fails
     (array,) = results
     np.testing.assert_array_equal(array, image().array)
