@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -158,14 +159,21 @@ def send(video: Path, port: int, pace: float) -> None:
             target.mux(packet)
 
 
+def wait_until_bound(port: int) -> None:
+    """Wait until somebody listens for datagrams: what is sent before is lost."""
+    until = time.monotonic() + 60
+    while f":{port:04X} " not in Path("/proc/net/udp").read_text():
+        assert time.monotonic() < until, "nobody listens"
+        threading.Event().wait(0.1)
+
+
 def test_a_transport_stream_by_udp_is_followed(bundle: Path, video: Path) -> None:
     port = free_port(socket.SOCK_DGRAM)
     call = command(
         f"udp://127.0.0.1:{port}?timeout=4000000&fifo_size=100000", "--json", "--models", bundle
     )
     running = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
-    # It must listen before anything is sent.
-    time.sleep(4)
+    wait_until_bound(port)
     send(video, port, pace=4.0)
     printed, _ = running.communicate(timeout=60)
     times = [s["t_seconds"] for s in seconds_of(printed)]

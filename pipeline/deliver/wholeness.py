@@ -6,6 +6,7 @@ References
 .. [P582] DICOM PS3.5, 8.1 pixel data, A.4 encapsulated pixel data.
 """
 
+import math
 from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -21,10 +22,10 @@ from pydicom.uid import (
 
 from pipeline.deliver.elementrules import named
 from pipeline.errors import UnreadableFile
-from pipeline.ingest.decoder import PLUGINS
 from pipeline.ingest.decoding import Decoder
 from pipeline.ingest.dicomfile import PARSE_ERRORS, PREAMBLE
 from pipeline.ingest.limits import in_force
+from pipeline.ingest.pixelmodule import COMPRESSED
 from pipeline.ingest.structure import ITEM, SEQUENCE_END, Encoding, Structure, walk
 
 META = {
@@ -213,14 +214,15 @@ def _wrong_encapsulated(path: Path, dataset: Dataset, syntax: UID) -> Iterator[s
         found = 0
     if found != expected:
         yield (f"PixelData (7FE0,0010): {found} frames, {expected} are described [PS3.5 A.4]")
-    elif syntax in PLUGINS and path.stat().st_size <= LARGEST_DECODED:
-        yield from _undecodable(path)
+    elif syntax in COMPRESSED and path.stat().st_size <= LARGEST_DECODED:
+        yield from _undecodable(path, dataset, expected)
 
 
-def _undecodable(path: Path) -> Iterator[str]:
+def _undecodable(path: Path, dataset: Dataset, n_frames: int) -> Iterator[str]:
     """Yield that compressed frames cannot be decoded; done in a process of its own."""
+    values = (n_frames, dataset.Rows, dataset.Columns, dataset.get("SamplesPerPixel", 1))
     with Decoder() as decoder:
         try:
-            decoder.decode(path.read_bytes())
+            decoder.decode(path.read_bytes(), math.prod(values) * dataset.BitsAllocated // 8)
         except UnreadableFile:
             yield "PixelData (7FE0,0010): its frames cannot be decoded [PS3.5 A.4]"

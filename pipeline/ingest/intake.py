@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from pipeline.errors import InconsistentSeries, StudyRejected, UnreadableFile
-from pipeline.identity import digest_file, digest_set
-from pipeline.imaging.nifti import is_nifti_name, read_header, read_time_series
+from pipeline.errors import StudyRejected, UnreadableFile
+from pipeline.imaging.nifti import is_nifti_name
 from pipeline.ingest.attributes import text
 from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.collect import Collection, FoundFile
@@ -17,9 +15,11 @@ from pipeline.ingest.dicomfile import BrokenDicomFile, looks_like_dicom, read_di
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.instances import frames_of, identify, is_assembled
 from pipeline.ingest.limits import Limits
+from pipeline.ingest.nifti import nifti_candidate
 from pipeline.ingest.niftibeginning import check_beginning
 from pipeline.ingest.raw.candidates import raw_candidates
-from pipeline.ingest.raw.files import belongs_to_raw, check_not_alone, raw_format
+from pipeline.ingest.raw.confined import look
+from pipeline.ingest.raw.files import belongs_to_raw, check_not_alone
 from pipeline.ingest.raw.reference import Reference
 from pipeline.ingest.video.candidates import (
     VIDEO_CLASSES,
@@ -31,7 +31,6 @@ from pipeline.ingest.video.candidates import (
 )
 from pipeline.ingest.video.folder import is_picture_name, timed
 from pipeline.quiet import quietly
-from pipeline.study import InputSeries
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,15 +139,14 @@ def _take(file: FoundFile, limits: Limits, intake: Intake, reference: Reference 
     """Read one file and put it on its pile."""
     if is_nifti_name(file.path):
         check_beginning(file.path, file.name, limits)
-    kind = raw_format(file.path, file.name)
-    if kind is None and file.was_named and belongs_to_raw(file.path):
+    if file.was_named and belongs_to_raw(file.path):
         values = file.path.with_suffix(".cfl")
         file = FoundFile(path=values, name=values.name, was_named=True)
-        kind = raw_format(file.path, file.name)
-    if kind is not None:
-        intake.raw += raw_candidates(file, kind, limits, reference)
+    found = look(file, limits)
+    if found is not None:
+        intake.raw += raw_candidates(file, found, limits, reference)
     elif is_nifti_name(file.path):
-        intake.nifti.append(_nifti_candidate(file, limits))
+        intake.nifti.append(nifti_candidate(file, limits))
     elif is_video_name(file.path):
         intake.videos.append(file_candidate(file, limits))
     elif is_picture_name(file.path):
@@ -206,55 +204,3 @@ def _take_dicom(file: FoundFile, limits: Limits, intake: Intake) -> None:
         intake.frames[instance] = frames_of(dicom, instance, limits)
     except UnreadableFile as error:
         intake.broken.append(BrokenInstance(instance=instance, reason=str(error)))
-
-
-def _nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
-    """Return a NIfTI file as a candidate."""
-    if file.path.stat().st_size > limits.max_file_bytes:
-        raise UnreadableFile(f"{file.name}: larger than the limit of {limits.max_file_bytes} bytes")
-    header = read_header(file.path, max_bytes=limits.max_pixel_bytes)
-    notes = []
-    if header.time_first:
-        notes.append("time stands on the file's first axis")
-    if header.step_s is None and header.shape[0] > 1:
-        notes.append("times are estimated: the header's time step is missing or a placeholder")
-    n_beats, n_slices, rows, columns = header.shape
-    sha256 = digest_file(file.path)
-    return Candidate(
-        label=file.name,
-        study_instance_uid=None,
-        series_instance_uids=(),
-        modality="NIFTI",
-        sop_class_uid=None,
-        n_instances=1,
-        n_beats=n_beats,
-        n_slices=n_slices,
-        rows=rows,
-        columns=columns,
-        input_digest=digest_set([sha256]),
-        files=(file.path,),
-        notes=tuple(notes),
-        read=partial(_load_nifti, file, sha256, tuple(notes), limits),
-    )
-
-
-def _load_nifti(
-    file: FoundFile, sha256: str, notes: tuple[str, ...], limits: Limits
-) -> InputSeries:
-    """Read a NIfTI file that has not changed since the inventory."""
-    try:
-        changed = digest_file(file.path) != sha256
-    except OSError as error:
-        raise UnreadableFile(f"{file.name}: cannot be read again") from error
-    if changed:
-        raise InconsistentSeries(f"{file.name}: the file has changed since it was checked")
-    return InputSeries(
-        label=file.name,
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=read_time_series(file.path, max_bytes=limits.max_pixel_bytes),
-        frames=(),
-        header=None,
-        input_digest=digest_set([sha256]),
-        notes=notes,
-    )

@@ -61,7 +61,7 @@ class Limits:
     reader_memory_bytes: int = 512 * MIB
     """What the process that reads a file may hold beside the values that the file describes."""
 
-    reader_time_s: int = 120
+    reader_time_s: int = 300
     """Longest time that reading one file, or waiting for one picture, may take [s]."""
 
     refuse_foreign_preamble: bool = True

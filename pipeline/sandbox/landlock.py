@@ -17,7 +17,7 @@ CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 ASK_VERSION = 1
 PATH_BENEATH = 1
 
-READ_FILE, READ_DIR = 1 << 2, 1 << 3
+WRITE_FILE, READ_FILE, READ_DIR, DEVICE = 1 << 1, 1 << 2, 1 << 3, 1 << 15
 FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 """Rights on files that each version adds, with those before."""
 
@@ -65,20 +65,23 @@ def restrict(readable: Iterable[Path], *, network: bool) -> bool:
     if ruleset < 0:
         return False
     for path in readable:
-        _allow(ruleset, path)
+        _allow(ruleset, path, handled)
     _libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     is_done = bool(_libc.syscall(RESTRICT_SELF, ruleset, 0) == 0)
     os.close(ruleset)
     return is_done
 
 
-def _allow(ruleset: int, path: Path) -> None:
+def _allow(ruleset: int, path: Path, handled: int) -> None:
     """Let a file, or all files under a folder, be read."""
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     rights = READ_FILE | READ_DIR if path.is_dir() else READ_FILE
+    if path.is_char_device():
+        # A camera is asked for its pictures by what is written to it.
+        rights |= handled & (WRITE_FILE | DEVICE)
     rule = struct.pack("=Qi", rights, descriptor)
     _libc.syscall(ADD_RULE, ruleset, PATH_BENEATH, rule, 0)
     os.close(descriptor)

@@ -123,6 +123,8 @@ class _Nurseries:
                     "PYTHONSAFEPATH": "1",
                     "OMP_NUM_THREADS": "1",
                     "OPENBLAS_NUM_THREADS": "1",
+                    # Each pool reserves address space, which is what is limited.
+                    "MALLOC_ARENA_MAX": "2",
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -7,8 +7,9 @@ from pipeline.identity import digest_bytes, digest_file, digest_set
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.collect import FoundFile
 from pipeline.ingest.limits import Limits
+from pipeline.ingest.raw.confined import RawLook, content
 from pipeline.ingest.raw.content import RawPart
-from pipeline.ingest.raw.files import BART, RawFormat
+from pipeline.ingest.raw.files import BART
 from pipeline.ingest.raw.reference import Reference, merged_header, placed_by
 from pipeline.study import RawSeries
 
@@ -17,7 +18,7 @@ MODALITY = "KSPACE"
 
 
 def raw_candidates(
-    file: FoundFile, kind: RawFormat, limits: Limits, reference: Reference | None
+    file: FoundFile, found: RawLook, limits: Limits, reference: Reference | None
 ) -> list[Candidate]:
     """Return the parts of a file of raw data; no samples are read.
 
@@ -25,27 +26,19 @@ def raw_candidates(
     ----------
     file
         The file.
-    kind
-        Its format.
+    found
+        What it holds.
     limits
         What it may hold.
     reference
         Whose it is and where it lies, as far as the file does not say.
-
-    Raises
-    ------
-    UnreadableFile, InconsistentSeries, NotApplicable
-        If its headers show that it cannot be read.
     """
-    if file.path.stat().st_size > limits.max_file_bytes:
-        raise UnreadableFile(f"{file.name}: larger than the limit of {limits.max_file_bytes} bytes")
-    sha256 = _digest(file, kind)
-    parts = kind.parts(file.path, file.name, limits)
-    return [_candidate((file, kind, sha256), part, limits, reference) for part in parts]
+    source = (file, found.kind, _digest(file, found.kind))
+    return [_candidate(source, part, limits, reference) for part in found.parts]
 
 
 def _candidate(
-    source: tuple[FoundFile, RawFormat, str],
+    source: tuple[FoundFile, str, str],
     part: RawPart,
     limits: Limits,
     reference: Reference | None,
@@ -72,13 +65,13 @@ def _candidate(
         columns=part.shape.columns,
         input_digest=digest,
         files=(file.path,),
-        notes=(f"{kind.name}, {part.shape.n_coils} coils",),
+        notes=(f"{kind}, {part.shape.n_coils} coils",),
         read=partial(_load, source, (label, part, digest, study), limits, reference),
     )
 
 
 def _load(
-    source: tuple[FoundFile, RawFormat, str],
+    source: tuple[FoundFile, str, str],
     what: tuple[str, RawPart, str, str | None],
     limits: Limits,
     reference: Reference | None,
@@ -91,23 +84,23 @@ def _load(
         raise UnreadableFile(f"{file.name}: cannot be read again") from error
     if changed:
         raise InconsistentSeries(f"{file.name}: the file has changed since it was checked")
-    content = kind.read(file.path, file.name, part.name, limits)
+    found = content(file, kind, part, limits)
     return RawSeries(
         label=label,
         study_instance_uid=study,
         series_instance_uids=reference.series_instance_uids if reference else (),
-        kspace=placed_by(content.kspace, reference, label),
+        kspace=placed_by(found.kspace, reference, label),
         frames=reference.frames if reference else (),
-        header=merged_header(content, reference),
+        header=merged_header(found, reference),
         input_digest=digest,
-        notes=content.notes,
+        notes=found.notes,
     )
 
 
-def _digest(file: FoundFile, kind: RawFormat) -> str:
+def _digest(file: FoundFile, kind: str) -> str:
     """Return the digest of a file; of both files for BART."""
     digest = digest_file(file.path)
     header = file.path.with_suffix(".hdr")
-    if kind is BART and header.is_file():
+    if kind == BART.name and header.is_file():
         return digest_set([digest, digest_file(header)])
     return digest

@@ -55,6 +55,8 @@ BART = RawFormat(name="BART", parts=bart_parts, read=partial(_whole, read_bart))
 NUMPY = RawFormat(name="NumPy", parts=numpy_parts, read=partial(_whole, read_numpy))
 NIFTI = RawFormat(name="complex NIfTI", parts=nifti_parts, read=partial(_whole, read_nifti))
 TWIX = RawFormat(name="twix", parts=twix_parts, read=partial(_whole, read_twix))
+FORMATS = {kind.name: kind for kind in (MRD, FASTMRI, BART, NUMPY, NIFTI, TWIX)}
+"""All formats, by name."""
 
 
 def raw_format(path: Path, name: str) -> RawFormat | None:

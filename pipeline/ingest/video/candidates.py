@@ -24,11 +24,17 @@ from pipeline.ingest.collect import FoundFile
 from pipeline.ingest.dicomfile import DicomFile
 from pipeline.ingest.frame import Instance
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.video.container import VideoShape, shape_of
-from pipeline.ingest.video.folder import FolderPictures, TimedPicture, shape_of_picture
-from pipeline.ingest.video.folder import still as still_of_folder
-from pipeline.ingest.video.fragments import open_codestream
-from pipeline.ingest.video.pictures import Pictures, VideoSource, still
+from pipeline.ingest.video.container import VideoShape
+from pipeline.ingest.video.folder import TimedPicture
+from pipeline.ingest.video.footage import (
+    ConfinedFolder,
+    ConfinedPictures,
+    shape_of,
+    shape_of_picture,
+    still,
+    still_of_folder,
+)
+from pipeline.ingest.video.pictures import Footage, Kind
 from pipeline.study import PictureSource, VideoInstance, VideoSeries
 
 MODALITY = "VIDEO"
@@ -98,8 +104,7 @@ def dicom_video(file: DicomFile, instance: Instance) -> DicomVideo:
             f"{file.name}: transfer syntax {file.transfer_syntax_uid} is no video: "
             "MPEG-2, H.264 and HEVC are read"
         )
-    with open_codestream(file.path, file.name) as stream:
-        shape = shape_of(stream, file.name)
+    shape = shape_of(Footage(name=file.name, kind=Kind.DICOM, place=_place(file.path)))
     _check_size(file, shape)
     day = text(file.header, "AcquisitionDate") or text(file.header, "ContentDate")
     time = text(file.header, "AcquisitionTime") or text(file.header, "ContentTime")
@@ -133,11 +138,10 @@ def file_candidate(file: FoundFile, limits: Limits) -> Candidate:
     """
     if file.path.stat().st_size > limits.max_file_bytes:
         raise UnreadableFile(f"{file.name}: larger than the limit of {limits.max_file_bytes} bytes")
-    with file.path.open("rb") as stream:
-        shape = shape_of(stream, file.name)
+    source = Footage(name=file.name, kind=Kind.FILE, place=_place(file.path))
+    shape = shape_of(source)
     sha256 = digest_file(file.path)
     digest = digest_set([sha256])
-    source = VideoSource(name=file.name, start_seconds=0.0, open=lambda: file.path.open("rb"))
     series = VideoSeries(
         label=file.name,
         study_instance_uid=None,
@@ -212,10 +216,11 @@ def dicom_candidate(videos: Sequence[DicomVideo]) -> Candidate:
         )
     starts = _starts(ordered)
     sources = [
-        VideoSource(
+        Footage(
             name=v.instance.name,
+            kind=Kind.DICOM,
+            place=_place(v.instance.path),
             start_seconds=start,
-            open=partial(open_codestream, v.instance.path, v.instance.name),
         )
         for v, start in zip(ordered, starts, strict=True)
     ]
@@ -285,15 +290,20 @@ def _unchanged(series: VideoSeries, files: Sequence[tuple[Path, str, str]]) -> V
     return series
 
 
-def _pictures(sources: Sequence[VideoSource], rate_hz: float, threads: int = 1) -> PictureSource:
+def _place(path: Path) -> str:
+    """Return a file as a reader finds it."""
+    return str(path.absolute())
+
+
+def _pictures(sources: Sequence[Footage], rate_hz: float, threads: int = 1) -> PictureSource:
     """Return the pictures of a case."""
-    return Pictures(sources, rate_hz, threads=threads)
+    return ConfinedPictures(sources, rate_hz, threads=threads)
 
 
 def _of_folder(pictures: Sequence[TimedPicture], rate_hz: float, threads: int = 1) -> PictureSource:
     """Return the pictures of a folder, which come as they are whatever rate is asked for."""
     del rate_hz, threads
-    return FolderPictures(pictures)
+    return ConfinedFolder(pictures)
 
 
 def _in_order(videos: Sequence[DicomVideo]) -> list[DicomVideo]:

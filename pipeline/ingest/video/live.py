@@ -5,20 +5,17 @@ live one.
 """
 
 import os
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from pipeline.errors import UnusableCall
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.dicomfile import looks_like_dicom
 from pipeline.ingest.video.container import LIVE_SCHEMES
-from pipeline.ingest.video.fragments import open_codestream
-from pipeline.ingest.video.pictures import Pictures, VideoSource
+from pipeline.ingest.video.footage import ConfinedPictures
+from pipeline.ingest.video.pictures import Footage, Kind
 
 STANDARD_INPUT = "-"
 """What stands for standard input."""
@@ -47,8 +44,7 @@ def live_pictures(
     UnreadableFile, NotApplicable
         If it sends no video that is read.
     """
-    opened = _source(source)
-    pictures = Pictures([opened], rate_hz, threads=os.cpu_count() or 1)
+    pictures = ConfinedPictures([_footage(source)], rate_hz, threads=os.cpu_count() or 1)
     began = time.monotonic() - from_seconds
     for frame in pictures:
         if frame.t_seconds < from_seconds:
@@ -63,29 +59,22 @@ def is_recorded(source: str) -> bool:
     return source != STANDARD_INPUT and not _is_address(source)
 
 
-def _source(source: str) -> VideoSource:
+def _footage(source: str) -> Footage:
     """Return a source, by how it is opened."""
     if source == STANDARD_INPUT:
-        return _live("standard input", sys.stdin.buffer)
+        return Footage(name="standard input", kind=Kind.STANDARD_INPUT, place=source)
     if _is_address(source):
         # An address may hold a password: messages name its scheme only.
-        return _live(urlsplit(source).scheme or "camera", source)
+        name = urlsplit(source).scheme or "camera"
+        return Footage(name=name, kind=Kind.ADDRESS, place=source)
     path = Path(source)
     if not path.is_file():
         raise UnusableCall(
             f"{path.name}: no file; sources are files, /dev/video*, - and URLs of "
             f"{', '.join(LIVE_SCHEMES)}"
         )
-    if looks_like_dicom(path):
-        return VideoSource(
-            name=path.name, start_seconds=0.0, open=lambda: open_codestream(path, path.name)
-        )
-    return VideoSource(name=path.name, start_seconds=0.0, open=lambda: path.open("rb"))
-
-
-def _live(name: str, source: BinaryIO | str) -> VideoSource:
-    """Return a source that is open already, or is opened by its address."""
-    return VideoSource(name=name, start_seconds=0.0, open=lambda: nullcontext(source))
+    kind = Kind.DICOM if looks_like_dicom(path) else Kind.FILE
+    return Footage(name=path.name, kind=kind, place=str(path.absolute()))
 
 
 def _is_address(source: str) -> bool:

@@ -1,0 +1,111 @@
+"""NIfTI as candidates of an inventory, read by a process of its own.
+
+``nifti_candidate`` asks; ``header`` and ``series`` are what the process does.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from pipeline.errors import InconsistentSeries, UnreadableFile
+from pipeline.identity import digest_file, digest_set
+from pipeline.imaging.nifti import NiftiHeader, read_header, read_time_series
+from pipeline.imaging.volume import TimeSeries
+from pipeline.ingest.candidate import Candidate
+from pipeline.ingest.collect import FoundFile
+from pipeline.ingest.limits import Limits
+from pipeline.sandbox.reader import Allowance, Reader, Task
+from pipeline.study import InputSeries
+
+MODULE = "pipeline.ingest.nifti"
+HEADER = Task(address=f"{MODULE}:header", records=(NiftiHeader,))
+SERIES = Task(address=f"{MODULE}:series", records=(TimeSeries,))
+
+COPIES = 6
+"""How often a reader holds the values at a time, in units of float32."""
+
+ROUNDING = 16 << 20
+"""Bytes by which an answer may be longer than its values: the times of slices."""
+
+
+def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
+    """Return a NIfTI file as a candidate.
+
+    Raises
+    ------
+    UnreadableFile, InconsistentSeries
+        If its header shows that it cannot be read.
+    """
+    size = file.path.stat().st_size
+    if size > limits.max_file_bytes:
+        raise UnreadableFile(f"{file.name}: {size} bytes, limit {limits.max_file_bytes}")
+    with Reader(file.name, _allowance(file, 0, limits), MODULE) as reader:
+        found: NiftiHeader = reader.call(HEADER, file.path.absolute(), limits.max_pixel_bytes)
+    notes = []
+    if found.time_first:
+        notes.append("time stands on the file's first axis")
+    if found.step_s is None and found.shape[0] > 1:
+        notes.append("times are estimated: the header's time step is missing or a placeholder")
+    n_beats, n_slices, rows, columns = found.shape
+    sha256 = digest_file(file.path)
+    n_bytes = 4 * n_beats * n_slices * rows * columns
+    return Candidate(
+        label=file.name,
+        study_instance_uid=None,
+        series_instance_uids=(),
+        modality="NIFTI",
+        sop_class_uid=None,
+        n_instances=1,
+        n_beats=n_beats,
+        n_slices=n_slices,
+        rows=rows,
+        columns=columns,
+        input_digest=digest_set([sha256]),
+        files=(file.path,),
+        notes=tuple(notes),
+        read=partial(_load, file, (sha256, n_bytes), tuple(notes), limits),
+    )
+
+
+def header(path: Path, max_bytes: int) -> NiftiHeader:
+    """Read and check a header."""
+    return read_header(path, max_bytes=max_bytes)
+
+
+def series(path: Path, max_bytes: int) -> TimeSeries:
+    """Read all values."""
+    return read_time_series(path, max_bytes=max_bytes)
+
+
+def _load(
+    file: FoundFile, what: tuple[str, int], notes: tuple[str, ...], limits: Limits
+) -> InputSeries:
+    """Read a NIfTI file that has not changed since the inventory."""
+    sha256, n_bytes = what
+    try:
+        changed = digest_file(file.path) != sha256
+    except OSError as error:
+        raise UnreadableFile(f"{file.name}: cannot be read again") from error
+    if changed:
+        raise InconsistentSeries(f"{file.name}: the file has changed since it was checked")
+    with Reader(file.name, _allowance(file, n_bytes, limits), MODULE) as reader:
+        image: TimeSeries = reader.call(SERIES, file.path.absolute(), limits.max_pixel_bytes)
+    return InputSeries(
+        label=file.name,
+        study_instance_uid=None,
+        series_instance_uids=(),
+        image=image,
+        frames=(),
+        header=None,
+        input_digest=digest_set([sha256]),
+        notes=notes,
+    )
+
+
+def _allowance(file: FoundFile, n_bytes: int, limits: Limits) -> Allowance:
+    """Return what a reader of a file may use."""
+    return Allowance(
+        readable=(file.path,),
+        memory_bytes=limits.reader_memory_bytes + COPIES * n_bytes,
+        time_s=limits.reader_time_s,
+        answer_bytes=n_bytes + ROUNDING,
+    )

@@ -1,0 +1,91 @@
+"""What a process that reads video does: ``pipeline.ingest.video.footage`` asks for it.
+
+Imported by readers only, so that each begins with the libraries of codecs.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.imaging.timedframe import TimedFrame
+from pipeline.ingest.limits import Limits, put_in_force
+from pipeline.ingest.video import folder
+from pipeline.ingest.video.container import VideoShape, shape_of
+from pipeline.ingest.video.folder import FolderPictures, TimedPicture
+from pipeline.ingest.video.fragments import open_codestream
+from pipeline.ingest.video.pictures import DamagedStretch, Footage, Kind, Pictures, VideoSource
+from pipeline.ingest.video.pictures import still as still_of
+
+
+def shape(footage: Footage, limits: Limits) -> VideoShape:
+    """Return what a container says of its pictures."""
+    put_in_force(limits)
+    with _opened(footage) as file:
+        assert not isinstance(file, str)  # noqa: S101 - a live source has no shape before it begins
+        return shape_of(file, footage.name)
+
+
+def sampled(
+    footage: tuple[Footage, ...], rate_hz: float, threads: int, limits: Limits
+) -> Iterator[TimedFrame | tuple[DamagedStretch, ...]]:
+    """Yield pictures at a rate, and what is damaged whenever that is more."""
+    put_in_force(limits)
+    pictures, told = Pictures([_source(f) for f in footage], rate_hz, threads=threads), 0
+    for frame in pictures:
+        if len(pictures.damage) != told:
+            told = len(pictures.damage)
+            yield tuple(pictures.damage)
+        yield frame
+    yield tuple(pictures.damage)
+
+
+def still(footage: tuple[Footage, ...], t_seconds: float, limits: Limits) -> TimedFrame | None:
+    """Return the picture that is shown at a time."""
+    put_in_force(limits)
+    return still_of([_source(f) for f in footage], t_seconds)
+
+
+def picture_shape(picture: TimedPicture, limits: Limits) -> tuple[int, int]:
+    """Return rows and columns of a picture."""
+    put_in_force(limits)
+    return folder.shape_of_picture(picture)
+
+
+def picture(
+    pictures: tuple[TimedPicture, ...], t_seconds: float, limits: Limits
+) -> TimedFrame | None:
+    """Return the picture of a folder that is shown at a time."""
+    put_in_force(limits)
+    return folder.still(pictures, t_seconds)
+
+
+def pictures(
+    found: tuple[TimedPicture, ...], limits: Limits
+) -> Iterator[TimedFrame | tuple[str, ...]]:
+    """Yield the pictures of a folder, and last what could not be decoded."""
+    put_in_force(limits)
+    source = FolderPictures(found)
+    yield from source
+    yield source.notes
+
+
+def _source(footage: Footage) -> VideoSource:
+    """Return a source that opens itself."""
+    return VideoSource(
+        name=footage.name,
+        start_seconds=footage.start_seconds,
+        open=partial(_opened, footage),
+    )
+
+
+def _opened(footage: Footage) -> AbstractContextManager[BinaryIO | str]:
+    """Open a source."""
+    if footage.kind is Kind.ADDRESS:
+        return nullcontext(footage.place)
+    if footage.kind is Kind.STANDARD_INPUT:
+        return nullcontext(sys.stdin.buffer)
+    path = Path(footage.place)
+    return open_codestream(path, footage.name) if footage.kind is Kind.DICOM else path.open("rb")
