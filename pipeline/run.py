@@ -15,6 +15,7 @@ from pipeline.analysis import Analysis
 from pipeline.driftsettings import DriftSettings
 from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnusableCall
+from pipeline.guards import doubt
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.raw.reference import Reference
 from pipeline.inservice import InService
@@ -24,6 +25,7 @@ from pipeline.manifest import (
     MANIFEST,
     JobEntry,
     Manifest,
+    NotFitting,
     clock,
     merged,
     read_manifest,
@@ -32,6 +34,9 @@ from pipeline.manifest import (
 from pipeline.outputs import OutputFolder
 from pipeline.perform import Reconstruction
 from pipeline.plan import Plan, PlannedJob, plan_jobs
+
+SWITCH = "limits.hold_other_body_parts = false has it done"
+"""What whoever runs by hand can do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +118,7 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
         ingest_seconds=perf_counter() - began,
         drift=request.drift,
     )
-    plan = _assigned(plan_jobs(inventory, request.analyses), request.service)
+    plan = _assigned(_without_held(plan_jobs(inventory, request.analyses)), request.service)
     listener.planned(plan)
     jobs = tuple(_one_job(job, place, listener) for job in plan.jobs)
     manifest = Manifest(
@@ -142,11 +147,23 @@ def _on_their_images(
     made = [path for folder in folders if (path := reconstructed_images(folder)) is not None]
     if not made or not others:
         return ()
-    plan = _assigned(plan_jobs(take_inventory(made), others), request.service)
+    plan = _assigned(_without_held(plan_jobs(take_inventory(made), others)), request.service)
     if not plan.jobs:
         return ()
     listener.planned(replace(plan, not_fitting=()))
     return tuple(_one_job(job, place, listener) for job in plan.jobs)
+
+
+def _without_held(plan: Plan) -> Plan:
+    """Return a plan without the jobs that a person must release: here they do not fit."""
+    doubts = [(job, doubt(job.candidate, job.analysis.name)) for job in plan.jobs]
+    held = tuple(
+        NotFitting(candidate=job.candidate, reasons={job.analysis.name: f"{why}: {SWITCH}"})
+        for job, why in doubts
+        if why is not None
+    )
+    jobs = tuple(job for job, why in doubts if why is None)
+    return replace(plan, jobs=jobs, not_fitting=(*plan.not_fitting, *held))
 
 
 def _assigned(plan: Plan, service: InService | None) -> Plan:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.analysis import Analysis
 from pipeline.encode.reconstruction import reconstructed_images
 from pipeline.errors import UnreadableFile, UnusableCall
+from pipeline.guards import doubt
 from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.inventory import Inventory, take_inventory
 from pipeline.inservice import Assigned, InService
@@ -252,6 +253,7 @@ def job_order(job: PlannedJob, terms: Terms, routing: Routing | None = None) -> 
         configuration=found.configuration,
         output=terms.output.absolute(),
         routing=None if routing is None else routing.to_json(),
+        held=doubt(job.candidate, job.analysis.name),
     )
 
 

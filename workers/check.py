@@ -19,6 +19,7 @@ from pipeline.ledger.roles import Role
 from pipeline.ledger.versions import Versions
 from pipeline.perform import open_analyses
 from pipeline.registry.store import Registry
+from pipeline.sandbox.confine import holds
 from workers.app import make_app
 from workers.checkpacs import check_pacs
 from workers.findings import Finding, Level, right, wrong
@@ -52,6 +53,7 @@ def check(configuration: Configuration, place: str) -> list[Finding]:
         *_versions(configuration, place),
         *_cores(configuration),
         *_providers(configuration),
+        *_readers(),
         *check_pacs(configuration, inbox_folder(configuration, place)),
     ]
 
@@ -161,6 +163,22 @@ def _cores(configuration: Configuration) -> Iterator[Finding]:
         yield wrong("cores", told, "lower worker.processes or worker.threads")
     else:
         yield right("cores", told)
+
+
+def _readers() -> Iterator[Finding]:
+    """Look what holds of the processes that read what comes from outside."""
+    found = holds()
+    parts = [
+        f"Landlock {found.landlock}" if found.landlock else None,
+        "seccomp" if found.seccomp else None,
+        "resource limits",
+    ]
+    told = f"confined by {', '.join(part for part in parts if part)}"
+    if found.landlock and found.seccomp:
+        yield right("readers", told)
+    else:
+        remedy = "files and connections are not kept from them: a kernel of 5.13 or later has both"
+        yield Finding(what="readers", level=Level.WARN, told=told, remedy=remedy)
 
 
 def _providers(configuration: Configuration) -> Iterator[Finding]:

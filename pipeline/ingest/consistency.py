@@ -52,6 +52,9 @@ def check_identity(instances: Sequence[Instance]) -> None:
         odd = odd_ones(instances, key)
         if odd:
             raise InconsistentSeries(f"another patient, {what} differs: {_named(odd)}")
+    odd = odd_ones([i for i in instances if i.laterality], lambda i: i.laterality)
+    if odd:
+        raise InconsistentSeries(f"another side, Laterality (0020,0060) differs: {_named(odd)}")
 
 
 def check_space(frames: Sequence[Frame]) -> None:

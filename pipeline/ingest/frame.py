@@ -56,6 +56,9 @@ class Instance:
     patient: PatientIdentity = field(repr=False)
     """Who the patient is."""
 
+    laterality: str = ""
+    """``R`` or ``L`` where it is stated, of what comes in pairs."""
+
     images_in_acquisition: int | None = None
     """Images in Acquisition (0020,1002), where stated."""
 

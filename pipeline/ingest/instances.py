@@ -12,7 +12,7 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from pipeline.errors import UnreadableFile
+from pipeline.errors import InconsistentSeries, UnreadableFile
 from pipeline.ingest.attributes import optional_number, tag_text, text
 from pipeline.ingest.classic import classic_frame
 from pipeline.ingest.dicomfile import DicomFile
@@ -20,6 +20,7 @@ from pipeline.ingest.enhanced import enhanced_frames
 from pipeline.ingest.frame import Frame, Instance, PatientIdentity
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.pixelmodule import check_hounsfield, check_pixels
+from pipeline.ingest.sides import check_sides, laterality_of
 from pipeline.ingest.uids import is_uid
 
 ENHANCED = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
@@ -39,6 +40,8 @@ def identify(file: DicomFile) -> Instance:
     ------
     UnreadableFile
         If a UID that names it, its series or its study is missing, or is none.
+    InconsistentSeries
+        If two attributes say different sides.
     """
     header = file.header
     uids = {}
@@ -63,6 +66,7 @@ def identify(file: DicomFile) -> Instance:
             name=text(header, "PatientName").rstrip("^ "),
             birth_date=text(header, "PatientBirthDate"),
         ),
+        laterality=laterality_of(header, file.name),
         images_in_acquisition=None if images is None else int(images),
     )
 
@@ -83,11 +87,18 @@ def frames_of(file: DicomFile, instance: Instance, limits: Limits) -> tuple[Fram
         If its pixels cannot be read as they are described, or a frame has no place in the patient.
     """
     try:
-        check_pixels(file, limits)
-        if instance.sop_class_uid in ENHANCED:
-            return enhanced_frames(file.header, instance)
-        if instance.sop_class_uid == CTImageStorage:
-            check_hounsfield(file.header)
-        return (classic_frame(file.header, instance),)
-    except UnreadableFile as error:
+        return _frames(file, instance, limits)
+    except (UnreadableFile, InconsistentSeries) as error:
         raise UnreadableFile(f"instance {instance.named}: {error}") from error
+
+
+def _frames(file: DicomFile, instance: Instance, limits: Limits) -> tuple[Frame, ...]:
+    """Return the frames of an image; reasons do not name it."""
+    check_pixels(file, limits)
+    if instance.sop_class_uid in ENHANCED:
+        return enhanced_frames(file.header, instance)
+    if instance.sop_class_uid == CTImageStorage:
+        check_hounsfield(file.header)
+    frame = classic_frame(file.header, instance)
+    check_sides(file.header, frame.plane)
+    return (frame,)

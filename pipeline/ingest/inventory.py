@@ -17,10 +17,11 @@ from pipeline.identity import digest_set
 from pipeline.ingest.beats import RAGGED_END
 from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.collect import Collection, collect
-from pipeline.ingest.consistency import grouped, one_of_each
+from pipeline.ingest.consistency import check_identity, grouped, one_of_each
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.intake import BrokenInstance, Intake, file_refusal, take_in
 from pipeline.ingest.limits import Limits, in_force
+from pipeline.ingest.patients import take_out_mixed
 from pipeline.ingest.pixels import load_series
 from pipeline.ingest.raw.reference import Reference
 from pipeline.ingest.series import Assembly, assemble, join_slices
@@ -85,6 +86,7 @@ def take_inventory(
     limits = limits or in_force()
     collection = collect(inputs, limits)
     intake = take_in(collection, limits, progress, reference)
+    mixed = take_out_mixed(intake)
     assemblies, refusals = _assembled(intake, limits)
     others, other_refusals = _others(intake.others)
     candidates = [_candidate(assembly) for assembly in join_slices(assemblies, limits)]
@@ -100,6 +102,7 @@ def take_inventory(
         ),
         refusals=(
             *intake.refusals,
+            *mixed,
             *refusals,
             *video_refusals,
             *other_refusals,
@@ -181,6 +184,7 @@ def _videos(videos: list[DicomVideo]) -> tuple[list[Candidate], list[Refusal]]:
         own = [v.instance for v in series]
         try:
             kept, _ = one_of_each(own)
+            check_identity(kept)
             candidates.append(dicom_candidate([v for v in series if v.instance in kept]))
         except StudyRejected as error:
             refusals.append(_refusal(own, str(error)))
@@ -193,6 +197,7 @@ def _others(instances: list[Instance]) -> tuple[list[Candidate], list[Refusal]]:
     for series in grouped(instances, lambda i: (i.series_instance_uid, i.sop_class_uid)):
         try:
             kept, _ = one_of_each(series)
+            check_identity(kept)
         except StudyRejected as error:
             refusals.append(_refusal(series, str(error)))
             continue

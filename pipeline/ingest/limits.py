@@ -64,6 +64,10 @@ class Limits:
     reader_time_s: int = 300
     """Longest time that reading one file, or waiting for one picture, may take [s]."""
 
+    hold_other_body_parts: bool = True
+    """Whether a series that fits an analysis by its form, and is of another part of the body by its
+    names, is held until a person releases it."""
+
     refuse_foreign_preamble: bool = True
     """Whether a DICOM file is refused whose preamble makes it a program, a script, an archive or a
     page as well."""

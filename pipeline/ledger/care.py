@@ -4,7 +4,8 @@ from uuid import UUID
 
 from sqlalchemy import update
 
-from pipeline.ledger.changes import end, record, wait
+from pipeline.errors import UnusableCall
+from pipeline.ledger.changes import HELD, end, record, wait
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.states import ENDED, JobState, before
@@ -15,7 +16,7 @@ class Care:
     """Looks after the jobs of a ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
 
     def cancel(self, job_id: UUID) -> JobState | None:
         """End a job that waits, or ask the attempt that runs to end.
@@ -24,7 +25,7 @@ class Care:
         -------
             Where the job stands now; None if there is none.
         """
-        with self._ledger.transaction() as session:
+        with self.ledger.transaction() as session:
             job = session.get(Job, job_id, with_for_update=True)
             if job is None:
                 return None
@@ -42,11 +43,18 @@ class Care:
         Returns
         -------
             Where the job stands now; None if there is none, or none that the service can do.
+
+        Raises
+        ------
+        UnusableCall
+            If it is held: a person must release it.
         """
-        with self._ledger.transaction() as session:
+        with self.ledger.transaction() as session:
             job = session.get(Job, job_id, with_for_update=True)
             if job is None or job.output is None:
                 return None
+            if job.error == HELD:
+                raise UnusableCall(f"job {job_id} is held: vesalius held release {job_id}")
             if JobState(job.state) in ENDED:
                 job.attempts_allowed = job.attempts + attempts
                 job.error = job.reason = None
@@ -61,7 +69,7 @@ class Care:
         -------
             Where the job stands now; None if there is none.
         """
-        with self._ledger.transaction() as session:
+        with self.ledger.transaction() as session:
             job = session.get(Job, job_id, with_for_update=True)
             if job is None:
                 return None
@@ -78,7 +86,7 @@ class Care:
         -------
             Where the job stands; None if there is none.
         """
-        with self._ledger.transaction() as session:
+        with self.ledger.transaction() as session:
             job = session.get(Job, job_id, with_for_update=True)
             if job is None:
                 return None

@@ -13,6 +13,9 @@ from pipeline.ledger.events import record as add_event
 from pipeline.ledger.states import JobState, may_become
 from pipeline.ledger.tables import Bell, Job, now
 
+HELD = "Held"
+"""What is recorded as the error of a job that a person must release."""
+
 
 def held(job_id: UUID, attempt: int) -> tuple[ColumnElement[bool], ...]:
     """Return what is true of the job as long as an attempt is its last and runs."""
@@ -57,6 +60,13 @@ def wait(session: Session, job: Job, after_s: float) -> None:
     postgres = session.get_bind().dialect.name == "postgresql"
     insert = (postgresql if postgres else sqlite).insert(Bell).values(**values)
     session.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
+
+
+def hold(session: Session, job: Job, reason: str) -> None:
+    """Set a job aside until a person releases it."""
+    job.error, job.reason = HELD, reason
+    end(session, job, JobState.QUARANTINED)
+    record(session, job, Event.QUARANTINED, reason)
 
 
 def end(session: Session, job: Job, state: JobState) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, or_, select, update
 
-from pipeline.ledger.changes import end, held, locked, record, try_again, wait
+from pipeline.ledger.changes import end, held, hold, locked, record, try_again, wait
 from pipeline.ledger.clock import LedgerClock
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
@@ -58,6 +58,9 @@ class JobOrder:
 
     role: Role = Role.LIVE
     """What the version of its bundle does: nothing that a shadow makes is delivered."""
+
+    held: str | None = None
+    """Why a person must release it before it is done; None where nobody must."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,7 +173,9 @@ class Queue:
         session.flush()
         wait(session, job, 0.0)
         record(session, job, Event.SUBMITTED, detail)
-        return Submission(job_id=job_id, state=JobState.WAITING, is_new=True)
+        if is_new and order.held is not None:
+            hold(session, job, order.held)
+        return Submission(job_id=job_id, state=JobState(job.state), is_new=True)
 
     def claim(self, job_id: UUID, owner: str, lease_s: float) -> Claim | None:
         """Begin an attempt of a job that waits; it is counted before its work.
