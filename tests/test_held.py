@@ -18,13 +18,15 @@ from pipeline.ledger.held import held_jobs, release
 from pipeline.ledger.states import JobState
 from pipeline.work import work
 from tests.support.broken import good_image
+from tests.support.geometry import series_on
 from tests.test_work import Place
 from workers import heldcli
 
 
 def study(folder: Path, **changes: str) -> Path:
     """Write a dynamic series that says of itself what it is asked to say."""
-    write_study(good_image(), folder, name="held")
+    image = good_image()
+    write_study(series_on(image.affine, (12, *image.array.shape[1:])), folder, name="held")
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         instance = dcmread(path)
         for keyword, value in changes.items():

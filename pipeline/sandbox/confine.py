@@ -66,7 +66,7 @@ def confine(confinement: Confinement) -> None:
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    files = (*confinement.readable, *_of_python())
+    files = (*confinement.readable, *of_python())
     landlock.restrict(files, network=confinement.network)
     if not seccomp.restrict(network=confinement.network):
         _limit(resource.RLIMIT_NPROC, 0)
@@ -90,7 +90,7 @@ def _address_space() -> int:
 
 
 @cache
-def _of_python() -> tuple[Path, ...]:
+def of_python() -> tuple[Path, ...]:
     """Return what Python and its packages are loaded from."""
     named = (*sys.path, sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *SYSTEM_FILES)
     return tuple(dict.fromkeys(Path(path) for path in named if path and Path(path).exists()))

@@ -6,6 +6,7 @@ nobody waits for, and ends with whoever started it.
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -18,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.sandbox.child import serve
-from pipeline.sandbox.confine import Confinement, confine
+from pipeline.sandbox.confine import Confinement, confine, of_python
 
 ORDER_BYTES = 1 << 16
 """Longest order."""
@@ -41,6 +42,8 @@ class Nursery:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        # Found out once, and not by every reader.
+        of_python()
         self._waiting: dict[int, socket.socket] = {}
         self._ended, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
@@ -84,6 +87,8 @@ class Nursery:
             return False
         asked = json.loads(order)
         importlib.import_module(asked["module"])
+        # What is loaded is shared with the readers, as long as nobody touches it.
+        gc.freeze()
         session, status, *others = descriptors
         pid = os.fork()
         if pid == 0:
