@@ -16,6 +16,8 @@ from pipeline.ledger.audit import Sought, entries
 from pipeline.ledger.care import Care
 from pipeline.ledger.held import held_jobs, release
 from pipeline.ledger.states import JobState
+from pipeline.perform import open_analyses
+from pipeline.submit import Terms, submit
 from pipeline.work import work
 from tests.support.broken import good_image
 from tests.support.geometry import series_on
@@ -95,6 +97,10 @@ def test_a_job_that_is_held_waits_for_a_person(at: Place) -> None:
     assert "Body Part Examined" in found.reason
     with pytest.raises(UnusableCall, match="is held: vesalius held release"):
         Care(at.ledger).retry(job, 3)
+    analyses = open_analyses(("perfusion",), at.configuration)
+    terms = Terms(output=at.folder / "out", again=True)
+    submit([at.folder / "in"], analyses, terms, at.ledger)
+    assert at.found(job).state is JobState.QUARANTINED
 
 
 def test_a_release_is_audited_and_counts_once(at: Place) -> None:

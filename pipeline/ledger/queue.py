@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, or_, select, update
 
-from pipeline.ledger.changes import end, held, hold, locked, record, try_again, wait
+from pipeline.ledger.changes import HELD, end, held, hold, locked, record, try_again, wait
 from pipeline.ledger.clock import LedgerClock
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
@@ -357,8 +357,10 @@ def _is_to_wait(job: Job, *, again: bool, serves: bool) -> bool:
     """Tell whether a job that is known is to wait anew.
 
     One that has ended is if it is asked for again; one that waits for a shadow's turn, if its
-    result is wanted now; and one that a run without the service has left.
+    result is wanted now; and one that a run without the service has left. One that is held never.
     """
+    if job.error == HELD:
+        return False
     if job.state == JobState.WAITING:
         return serves
     left = job.state == JobState.RUNNING and job.lease_until is None

@@ -8,7 +8,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,14 +16,14 @@ from typing import BinaryIO
 from uuid import UUID
 
 import av
-import av.error
 import numpy as np
 from av.video.stream import VideoStream
 
 from pipeline.errors import NotApplicable, PipelineError
 from pipeline.imaging.timedframe import TimedFrame
-from pipeline.ingest.video.container import CONTAINERS
+from pipeline.ingest.video.footage import is_played
 from pipeline.ingest.video.fragments import open_codestream
+from pipeline.ingest.video.pictures import Footage, Kind
 from pipeline.ledger.reviewlist import ResultJob
 from pipeline.review.cache import Cache
 from pipeline.review.images import input_of
@@ -117,8 +117,10 @@ def make_video(job: ResultJob, folder: Path) -> None:
         raise NotApplicable("the input is no video")
     if len(candidate.files) == 1:
         path = candidate.files[0]
-        with suppress(NotApplicable), _container(path, bool(series.instances)) as source:
-            _pass_on(source, folder / NAME)
+        kind = Kind.DICOM if series.instances else Kind.FILE
+        if is_played(Footage(name=path.name, kind=kind, place=str(path.absolute()))):
+            with _container(path, bool(series.instances)) as source:
+                _pass_on(source, folder / NAME)
             return
     rate = min(Fraction(series.frame_rate_hz or 1.0).limit_denominator(1001), Fraction(FASTEST_HZ))
     encode(series.pictures(float(rate)), rate, folder / NAME)
@@ -132,34 +134,9 @@ def _container(path: Path, is_dicom: bool) -> Iterator[BinaryIO]:
 
 
 def _pass_on(source: BinaryIO, target: Path) -> None:
-    """Write a container's bytes as they are, if browsers play them.
-
-    Raises
-    ------
-    NotApplicable
-        If they do not.
-    """
-    try:
-        with av.open(source, options={"format_whitelist": CONTAINERS}) as container:
-            stream = next(iter(container.streams.video), None)
-            is_mp4 = "mp4" in container.format.name
-            if stream is None or not is_mp4 or not _is_played(stream):
-                raise NotApplicable("another container or codec than browsers play")
-    except (av.error.FFmpegError, ValueError):
-        raise NotApplicable("no container that browsers play") from None
-    source.seek(0)
+    """Write a container's bytes as they are."""
     with target.open("wb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
-
-
-def _is_played(stream: VideoStream) -> bool:
-    """Tell whether browsers play a stream, and from the moment that the analysis counts from."""
-    starts_at_once = not stream.start_time
-    return (
-        stream.codec_context.name == "h264"
-        and stream.codec_context.pix_fmt in ("yuv420p", "yuvj420p")
-        and starts_at_once
-    )
 
 
 def encode(pictures: Iterable[TimedFrame], rate: Fraction, target: Path) -> None:

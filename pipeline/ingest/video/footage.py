@@ -17,6 +17,7 @@ from pipeline.sandbox.reader import Allowance, Reader, Task
 
 MODULE = "pipeline.ingest.video.reading"
 SHAPE = Task(address=f"{MODULE}:shape", records=(VideoShape,))
+PLAYED = Task(address=f"{MODULE}:is_played")
 STILL = Task(address=f"{MODULE}:still", records=(TimedFrame,))
 SAMPLED = Task(address=f"{MODULE}:sampled", records=(TimedFrame, DamagedStretch))
 PICTURE_SHAPE = Task(address=f"{MODULE}:picture_shape")
@@ -117,6 +118,12 @@ def shape_of(footage: Footage) -> VideoShape:
     with _reader([footage]) as reader:
         answer: VideoShape = reader.call(SHAPE, footage, in_force())
     return answer
+
+
+def is_played(footage: Footage) -> bool:
+    """Tell whether browsers play a file, and from the moment that an analysis counts from."""
+    with _reader([footage]) as reader:
+        return bool(reader.call(PLAYED, footage, in_force()))
 
 
 def still(footage: Sequence[Footage], t_seconds: float) -> TimedFrame | None:

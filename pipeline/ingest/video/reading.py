@@ -10,10 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import av
+import av.error
+
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.limits import Limits, put_in_force
 from pipeline.ingest.video import folder
-from pipeline.ingest.video.container import VideoShape, shape_of
+from pipeline.ingest.video.container import CONTAINERS, VideoShape, shape_of
 from pipeline.ingest.video.folder import FolderPictures, TimedPicture
 from pipeline.ingest.video.fragments import open_codestream
 from pipeline.ingest.video.pictures import DamagedStretch, Footage, Kind, Pictures, VideoSource
@@ -26,6 +29,28 @@ def shape(footage: Footage, limits: Limits) -> VideoShape:
     with _opened(footage) as file:
         assert not isinstance(file, str)  # noqa: S101 - a live source has no shape before it begins
         return shape_of(file, footage.name)
+
+
+def is_played(footage: Footage, limits: Limits) -> bool:
+    """Tell whether browsers play a file, and from the moment that an analysis counts from."""
+    put_in_force(limits)
+    try:
+        with (
+            _opened(footage) as file,
+            av.open(file, options={"format_whitelist": CONTAINERS}) as container,
+        ):
+            stream = next(iter(container.streams.video), None)
+            context = None if stream is None else stream.codec_context
+            return (
+                "mp4" in container.format.name
+                and context is not None
+                and context.name == "h264"
+                and context.pix_fmt in ("yuv420p", "yuvj420p")
+                and stream is not None
+                and not stream.start_time
+            )
+    except (av.error.FFmpegError, ValueError):
+        return False
 
 
 def sampled(
