@@ -20,6 +20,7 @@ from pipeline.errors import PeerRefused, PeerUnavailable, UnreadableFile, Unusab
 from pipeline.gateways.worklist import LOST, Refusal, Step, StepRefused, Wanted, Worklist
 from pipeline.inservice import InService
 from pipeline.ledger.care import Care
+from pipeline.ledger.held import held_jobs
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.states import ENDED, JobState
 from pipeline.ledger.tables import now
@@ -256,8 +257,10 @@ class Performer:
             self._give_up(item, step, _why_none(found))
             return
         care = Care(self._site.ledger)
+        # A step does not release what a person must: it is given up, and says why.
+        held = {job.job_id for job in held_jobs(self._site.ledger)}
         for job in found.jobs:
-            if job.state in ENDED and job.state is not JobState.DONE:
+            if job.job_id not in held and job.state in ENDED and job.state is not JobState.DONE:
                 care.retry(job.job_id, self._site.attempts)
         self._items.assign(item.sop_instance_uid, [job.job_id for job in found.jobs])
         self._tell(item, SUBMITTED, f"{len(found.jobs)} jobs submitted")
