@@ -3,6 +3,7 @@
 Generated inputs are read in this process and by a reader, in turns; the table has the medians.
 """
 
+import os
 from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.uid import JPEGLSLossless
 
+from benchmarks.memory import peak_mib
 from pipeline.demo import write_study
 from pipeline.imaging.nifti import read_time_series
 from pipeline.imaging.volume import TimeSeries
@@ -34,7 +36,7 @@ from pipeline.ingest.video.footage import ConfinedPictures
 from pipeline.ingest.video.pictures import Footage, Kind, Pictures, VideoSource
 from pipeline.phantom import PhantomSettings, perfusion_phantom
 from pipeline.sandbox.confine import holds
-from pipeline.sandbox.reader import Allowance, Reader, Task
+from pipeline.sandbox.reader import NURSERIES, Allowance, Reader, Task
 
 MIB = 1 << 20
 BEATS, ROWS, COLUMNS = 40, 192, 160
@@ -67,6 +69,10 @@ def main() -> None:
     print(
         f"each further reader, asked for nothing           {1000 * _timed(_idle, rounds):8.1f} ms"
     )
+    nursery = NURSERIES.process_id
+    assert nursery is not None  # noqa: S101 - it has made readers
+    print(f"memory of the nursery, every library loaded      {_preloaded(nursery):8.0f} MiB")
+    print(f"processor time of each further reader            {_processor_ms(nursery):8.1f} ms")
     print("input                                       in process    by a reader     ratio")
     with TemporaryDirectory() as place:
         for what, inside, apart in _cases(Path(place)):
@@ -80,6 +86,28 @@ def _first() -> float:
     began = perf_counter()
     _idle()
     return perf_counter() - began
+
+
+def _preloaded(nursery: int) -> float:
+    """Return what a nursery holds that has loaded all libraries [MiB]."""
+    allowance = Allowance(memory_bytes=64 * MIB, time_s=60.0, answer_bytes=MIB)
+    for module in ("pipeline.ingest.decoder", "pipeline.ingest.video.reading"):
+        with Reader("nothing", allowance, module) as reader:
+            reader.call(Task(address="pipeline.ingest.uids:is_uid"), "1.2.3")
+    return peak_mib(nursery)
+
+
+def _processor_ms(nursery: int, n_readers: int = 20) -> float:
+    """Return the processor time of a reader and of its making, whatever else goes on [ms]."""
+
+    def used() -> float:
+        fields = Path(f"/proc/{nursery}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
+    before = used()
+    for _ in range(n_readers):
+        _idle()
+    return 1000 * (used() - before) / n_readers
 
 
 def _idle() -> None:

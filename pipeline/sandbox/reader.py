@@ -4,6 +4,7 @@ One nursery a process makes the readers; each is for one input. What a reader do
 hostile file, from a crash to eating all memory, ends with the reader and refuses that input.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -107,7 +108,15 @@ class _Nurseries:
         self._lock = Lock()
         if self._control is not None:
             self._control.close()
+        if self._process is not None:
+            # It is another's to wait for.
+            self._process.returncode = 0
         self._control = self._process = None
+
+    @property
+    def process_id(self) -> int | None:
+        """The nursery's, where there is one."""
+        return None if self._process is None else self._process.pid
 
     def _start(self) -> None:
         """Start the nursery. What native code prints goes nowhere: it may quote the data."""
@@ -134,8 +143,9 @@ class _Nurseries:
         self._control = own
 
 
-_NURSERIES = _Nurseries()
-os.register_at_fork(after_in_child=_NURSERIES.forget)
+NURSERIES = _Nurseries()
+os.register_at_fork(after_in_child=NURSERIES.forget)
+atexit.register(NURSERIES.forget)
 
 
 class Reader:
@@ -168,7 +178,7 @@ class Reader:
             descriptors = [its_session.fileno(), its_status.fileno()]
             if allowance.standard_input:
                 descriptors.append(sys.stdin.fileno())
-            _NURSERIES.order(order, descriptors)
+            NURSERIES.order(order, descriptors)
 
     def __enter__(self) -> Self:
         return self

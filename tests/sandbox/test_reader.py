@@ -167,7 +167,7 @@ def test_readers_of_several_threads_do_not_meet() -> None:
 def test_a_nursery_that_was_killed_is_started_again() -> None:
     with reader() as own:
         own.call(task("array"), 1)
-    process = module._NURSERIES._process
+    process = module.NURSERIES._process
     assert process is not None
     process.kill()
     process.wait()
