@@ -16,7 +16,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
 # Real peers of the tests, from Debian: without them, the tests that need them are skipped.
-SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium
+SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium wapiti sslscan
 
 .PHONY: help demo page page-check test check servers bench failure soak train train-perfusion train-reconstruction train-phases \
 	constraints clean

@@ -4,7 +4,7 @@ A key that is not known is an error, as is a value of another type: a misspelt s
 back to its default would go unnoticed. The environment is not read here; the command line does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_type_hints
@@ -22,6 +22,7 @@ from pipeline.connections import (
     check_delivered,
 )
 from pipeline.driftsettings import DriftSettings
+from pipeline.encryption import Address, check_encrypted, switched_on
 from pipeline.errors import UnusableCall
 from pipeline.ingest.limits import Limits
 from pipeline.reviewsettings import ReviewSettings
@@ -200,8 +201,9 @@ class Configuration:
         Raises
         ------
         UnusableCall
-            If one does not.
+            If one does not, or is in the clear where everything is to be encrypted.
         """
+        check_encrypted(self.tls, self._addresses())
         named = [("receive.ask", self.receive.ask)]
         named += [(f"destinations.{name}.node", d.node) for name, d in self.destinations.items()]
         for name, worklist in self.worklists.items():
@@ -213,6 +215,24 @@ class Configuration:
                 raise UnusableCall(f"{key} is {node!r}; the nodes are {known}")
         for name, worklist in self.worklists.items():
             self._check_worklist(f"worklists.{name}", worklist)
+
+    def _addresses(self) -> Iterator[Address]:
+        """Yield what this installation speaks to and serves."""
+        for setting, url in (
+            ("service.broker", self.service.broker),
+            ("ledger.url", self.ledger.url),
+            ("monitoring.traces", self.monitoring.traces),
+            ("monitoring.page_url", self.monitoring.page_url),
+            ("monitoring.host", f"http://{self.monitoring.host}"),
+            ("review.url", self.review.url),
+            *((f"nodes.{name}.url", node.url) for name, node in self.nodes.items()),
+            *(
+                (f"destinations.{name}.endpoint", d.endpoint)
+                for name, d in self.destinations.items()
+            ),
+        ):
+            if url is not None:
+                yield setting, url
 
     def _check_worklist(self, at: str, worklist: WorklistSettings) -> None:
         """Check that a worklist can be reached, and that its results have a place."""
@@ -273,7 +293,7 @@ def parse_configuration(document: Mapping[str, object], folder: Path) -> Configu
     return Configuration(
         **{
             name: section_of(sections[name], name, table, folder)
-            for name, table in document.items()
+            for name, table in switched_on(document).items()
             if isinstance(table, dict)
         }
     )

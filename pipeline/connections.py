@@ -44,6 +44,9 @@ class TlsSettings:
     """Certificates of the authorities that vouch for others, PEM; None takes the system's, and has
     clients of the receiver show none."""
 
+    everywhere: bool = False
+    """Whether everything that can speak TLS does, and nothing leaves this machine in the clear."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:

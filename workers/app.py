@@ -4,6 +4,7 @@ The ledger holds every job; a message names one. Messages are acknowledged after
 is kept, nothing waits in a worker for its time, and retries are the ledger's.
 """
 
+import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from celery import Celery
 from kombu.entity import Exchange, Queue
 
 from pipeline.config import Configuration
+from pipeline.connections import TlsSettings
 from pipeline.errors import UnusableCall
 from pipeline.servicesettings import LANES
 
@@ -58,9 +60,29 @@ def make_app(configuration: Configuration) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         visibility_timeout=redelivered_s,
+        broker_use_ssl=broker_tls(broker, configuration.tls),
         **_transport(broker, redelivered_s),
     )
     return app
+
+
+def broker_tls(broker: str, tls: TlsSettings) -> dict[str, object] | None:
+    """Return how the broker is spoken to over TLS, by the names of its client; None in the clear.
+
+    The broker shows a certificate that an authority vouches for; this installation shows its own
+    where it has one.
+    """
+    kind = urlsplit(broker).scheme
+    if kind not in ("rediss", "amqps"):
+        return None
+    start = "ssl_" if kind == "rediss" else ""
+    files = {
+        "ca_certs": tls.authorities,
+        "certfile": tls.certificate,
+        "keyfile": tls.key,
+    }
+    shown = {f"{start}{name}": str(path) for name, path in files.items() if path is not None}
+    return {f"{start}cert_reqs": ssl.CERT_REQUIRED, **shown}
 
 
 def is_rabbitmq(broker: str) -> bool:

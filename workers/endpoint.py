@@ -16,9 +16,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from pipeline.config import Configuration
+from pipeline.connections import TlsSettings
 from pipeline.errors import LedgerUnavailable, UnusableCall
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.outbox import Outbox
+from workers.app import broker_tls
 from workers.metrics import QueueCollector
 
 LOG = logging.getLogger(__name__)
@@ -28,14 +30,24 @@ BROKER_WAIT_S = 2.0
 
 TEXT = "text/plain; charset=utf-8"
 
+IN_THE_CLEAR = TlsSettings()
+"""No certificate, and the authorities of the system."""
+
 
 class Endpoint(ThreadingHTTPServer):
     """The endpoint of a service."""
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], ledger: Ledger, broker: str) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        ledger: Ledger,
+        broker: str,
+        tls: TlsSettings = IN_THE_CLEAR,
+    ) -> None:
         self._ledger, self._broker = ledger, broker
+        self._broker_tls = broker_tls(broker, tls)
         self._registry = CollectorRegistry()
         self._registry.register(QueueCollector(ledger))
         self.pages: dict[str, Callable[[], tuple[int, str, bytes]]] = {
@@ -78,7 +90,9 @@ class Endpoint(ThreadingHTTPServer):
     def _broker_answers(self) -> bool:
         """Tell whether the broker answers."""
         try:
-            with Connection(self._broker, connect_timeout=BROKER_WAIT_S) as connection:
+            with Connection(
+                self._broker, connect_timeout=BROKER_WAIT_S, ssl=self._broker_tls
+            ) as connection:
                 connection.ensure_connection(max_retries=1, timeout=BROKER_WAIT_S)
                 with connection.channel():
                     return True
@@ -118,7 +132,8 @@ def run_endpoint(configuration: Configuration, place: str) -> None:
     """
     settings = configuration.monitoring
     with Ledger.open(place) as ledger:
-        endpoint = Endpoint((settings.host, settings.port), ledger, configuration.service.broker)
+        address, broker = (settings.host, settings.port), configuration.service.broker
+        endpoint = Endpoint(address, ledger, broker, configuration.tls)
 
         def end(_signal: int, _frame: FrameType | None) -> None:
             # Its loop runs in this thread, and must not wait for itself.
