@@ -41,6 +41,8 @@ from workers import (
     reproducecli,
     reviewcli,
     reviewscli,
+    sbomcli,
+    signcli,
     upcli,
     worklistcli,
 )
@@ -66,6 +68,8 @@ __all__ = [
     "reproducecli",
     "reviewcli",
     "reviewscli",
+    "sbomcli",
+    "signcli",
     "upcli",
     "worklistcli",
 ]
