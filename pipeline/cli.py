@@ -209,14 +209,15 @@ def stream_command(
 
     from pipeline.analyses.phases.networks import open_phases
     from pipeline.analyses.phases.result import StepResult
-    from pipeline.infer.bundle import find_bundle, load_bundle
+    from pipeline.infer.bundle import find_bundle
     from pipeline.stream import StreamRequest, follow, second_line, second_values
     from pipeline.streamserver import Broadcast, served
+    from pipeline.trust import load_trusted
 
     with complaints():
         settings = site_configuration(config, models=models)
         search = [settings.models.path] if settings.models.path else []
-        bundle = load_bundle(find_bundle("phases", search))
+        bundle = load_trusted(find_bundle("phases", search), settings.models)
         networks = open_phases(bundle, settings.phases.procedure)
         broadcast = Broadcast()
         with nullcontext() if port is None else served(broadcast, port) as opened:

@@ -22,11 +22,16 @@ from pipeline.connections import (
     check_delivered,
 )
 from pipeline.driftsettings import DriftSettings
+<<<<<<< HEAD
 from pipeline.encryption import Address, check_encrypted, switched_on
 from pipeline.errors import UnusableCall
 from pipeline.ingest.limits import Limits
+=======
+from pipeline.errors import SignatureUnusable, UnusableCall
+>>>>>>> supply
 from pipeline.reviewsettings import ReviewSettings
 from pipeline.servicesettings import MonitoringSettings, ServiceSettings, WorkerSettings
+from pipeline.signing.minisign import parse_key_id, parse_public_key
 from pipeline.steps import WorklistSettings
 from pipeline.tomlrecords import read_toml, refuse_unknown, section_of
 
@@ -87,6 +92,36 @@ class ModelSettings:
     registry: Path | None = None
     """Folder of the versions that were imported; None takes ``registry`` beside a ledger that is a
     file, or the one in the user's state folder."""
+
+    trusted_keys: tuple[str, ...] = ()
+    """Public keys of minisign whose signature of a bundle counts, as ``RW...``."""
+
+    revoked_keys: tuple[str, ...] = ()
+    """Keys whose signatures are refused, also where none is needed: ids or public keys."""
+
+    require_signature: bool = False
+    """Whether a bundle without the signature of a trusted key is refused, also an installed one.
+    False, since those that ship are not signed: only a site can say whose word it takes."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If a key is none, or a signature is needed and no key is trusted.
+        """
+        for name, keys, parse in (
+            ("trusted_keys", self.trusted_keys, parse_public_key),
+            ("revoked_keys", self.revoked_keys, parse_key_id),
+        ):
+            for key in keys:
+                try:
+                    parse(key)
+                except SignatureUnusable:
+                    raise UnusableCall(f"{name} holds {key!r}, no key of minisign") from None
+        if self.require_signature and not self.trusted_keys:
+            raise UnusableCall("require_signature needs trusted_keys")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,6 +37,14 @@ class BundleRejected(PipelineError):
     """A model bundle is incomplete, altered or of an unknown layout. Never loaded."""
 
 
+class BundleUntrusted(BundleRejected):
+    """A model bundle is whole, and not signed as the site demands. Never loaded."""
+
+
+class SignatureUnusable(PipelineError):
+    """A key or a signature is none that is understood. Says nothing of what was signed."""
+
+
 class ModelContractBroken(PipelineError):
     """A model's output disagrees with its bundle. Ours: not retried, pages someone."""
 

@@ -48,13 +48,14 @@ def evaluate_perfusion_command(
     from pipeline.analyses.perfusion.networks import open_pool
     from pipeline.console import Reporter, printable
     from pipeline.evaluate import evaluate_perfusion
-    from pipeline.infer.bundle import find_bundle, load_bundle
+    from pipeline.infer.bundle import find_bundle
     from pipeline.manifest import finite_object, serialised
+    from pipeline.trust import load_trusted
 
     with complaints():
         settings = site_configuration(config, models=models)
         search = [settings.models.path] if settings.models.path else []
-        pool = open_pool(load_bundle(find_bundle("perfusion", search)))
+        pool = open_pool(load_trusted(find_bundle("perfusion", search), settings.models))
         reporter = Reporter()
         with reporter.shown():
             found = evaluate_perfusion(images, labels, pool, settings.perfusion, reporter.counted)
@@ -108,8 +109,9 @@ def evaluate_reconstruction_command(
     from pipeline.analyses.reconstruction.networks import open_networks
     from pipeline.console import Reporter, printable
     from pipeline.evaluatereconstruction import Task, evaluate_reconstruction
-    from pipeline.infer.bundle import find_bundle, load_bundle
+    from pipeline.infer.bundle import find_bundle
     from pipeline.manifest import finite_object, serialised
+    from pipeline.trust import load_trusted
 
     with complaints():
         settings = site_configuration(config, models=models)
@@ -124,7 +126,7 @@ def evaluate_reconstruction_command(
             **{name: values for name, values in chosen.items() if values},  # type: ignore[arg-type]
         )
         search = [settings.models.path] if settings.models.path else []
-        bundle = load_bundle(find_bundle("reconstruction", search))
+        bundle = load_trusted(find_bundle("reconstruction", search), settings.models)
         wanted = ("operator", *(["varnet"] if "varnet" in task.against else []))
         networks = {method: open_networks(bundle, method) for method in wanted}
         reporter = Reporter()
@@ -188,14 +190,15 @@ def evaluate_phases_command(
     from pipeline.analyses.phases.networks import open_phases
     from pipeline.console import Reporter, printable
     from pipeline.evaluatephases import evaluate_phases
-    from pipeline.infer.bundle import find_bundle, load_bundle
+    from pipeline.infer.bundle import find_bundle
     from pipeline.labelledphases import LabelledSource, read_labelled
     from pipeline.manifest import finite_object, serialised
+    from pipeline.trust import load_trusted
 
     with complaints():
         settings = site_configuration(config, models=models)
         search = [settings.models.path] if settings.models.path else []
-        bundle = load_bundle(find_bundle("phases", search))
+        bundle = load_trusted(find_bundle("phases", search), settings.models)
         networks = open_phases(bundle, procedure or settings.phases.procedure)
         source = LabelledSource(
             frames=frames,

@@ -12,13 +12,15 @@ from hashlib import sha256
 from pipeline.analysis import Analysis
 from pipeline.bundled.kinds import bundled_kinds, registered_kinds
 from pipeline.config import Configuration, ModelSettings
-from pipeline.errors import BundleRejected
+from pipeline.errors import BundleRejected, BundleUntrusted
 from pipeline.identity import digest_settings
 from pipeline.infer.session import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.refusals import Refusal, record_refusal
 from pipeline.ledger.roles import Role
 from pipeline.ledger.versions import Version, Versions
+from pipeline.owner import this_person
 from pipeline.perform import DEFAULT_COMPUTE, open_analyses
 from pipeline.plan import PlannedJob
 from pipeline.registry.store import Registry
@@ -57,6 +59,7 @@ class InService:
         self._configuration = configuration
         self._compute = compute
         self._open: dict[str, Analysis] = {}
+        self._refused: set[tuple[str, str]] = set()
 
     def analyses(self, names: Sequence[str] = ()) -> tuple[Analysis, ...]:
         """Return the analyses to choose from.
@@ -136,13 +139,26 @@ class InService:
         Raises
         ------
         BundleRejected
-            If the bundle is not in the registry, or is altered.
+            If the bundle is not in the registry, is altered, or is not signed as the site demands.
         """
         if version.digest not in self._open:
-            self._open[version.digest] = open_version(
-                version.analysis, version.digest, self._configuration, self._compute
-            )
+            try:
+                self._open[version.digest] = open_version(
+                    version.analysis, version.digest, self._configuration, self._compute
+                )
+            except BundleUntrusted as problem:
+                self._record(version, problem)
+                raise
         return self._open[version.digest]
+
+    def _record(self, version: Version, problem: BundleUntrusted) -> None:
+        """Record in the audit log that a version was refused; once, however often it is asked."""
+        if (version.digest, str(problem)) not in self._refused:
+            refusal = Refusal(
+                model=version.label, digest=version.digest, tried="open", reason=str(problem)
+            )
+            record_refusal(self._ledger, refusal, this_person())
+            self._refused.add((version.digest, str(problem)))
 
 
 class Duty:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.config import Configuration, LedgerSettings, ModelSettings, read_configuration
+from pipeline.config import Configuration, LedgerSettings, read_configuration
 from pipeline.errors import PipelineError
 from pipeline.ingest.limits import put_in_force
 
@@ -62,7 +62,7 @@ def site_configuration(
         settings = replace(settings, ledger=LedgerSettings(url=ledger_url))
     registry = settings.models.registry or state_folder(ledger_place(settings)) / "registry"
     path = models or settings.models.path
-    return replace(settings, models=ModelSettings(path=path, registry=registry))
+    return replace(settings, models=replace(settings.models, path=path, registry=registry))
 
 
 def names_bundles(context: typer.Context) -> bool:

@@ -29,11 +29,12 @@ from pipeline.encode.evidence import write_perfusion_evidence, write_reconstruct
 from pipeline.encode.perfusion import encode_perfusion, encoding_notes
 from pipeline.encode.reconstruction import encode_reconstruction, why_no_dicom
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
-from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
+from pipeline.infer.bundle import Bundle, find_bundle
 from pipeline.infer.session import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.phases import Phases
 from pipeline.study import InputSeries, RawSeries, Series
+from pipeline.trust import load_trusted
 
 
 class Perfusion:
@@ -264,7 +265,8 @@ def open_analyses(
     UnusableCall
         If there is no analysis of a name.
     BundleRejected
-        If a bundle is missing, altered, or that of another analysis.
+        If a bundle is missing, altered, not signed as the site demands, or that of another
+        analysis.
     """
     kinds = kinds_in(configuration)
     known = [kind.name for kind in kinds]
@@ -282,7 +284,7 @@ def open_analyses(
         except BundleRejected as reason:
             missing.append(reason)
             continue
-        bundle = load_bundle(place)
+        bundle = load_trusted(place, configuration.models)
         if kind.bundle_key in bundle.settings:
             opened.append(kind(bundle, configuration, compute))
         else:

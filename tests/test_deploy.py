@@ -1,6 +1,7 @@
 """What ``deploy/`` holds: units that systemd takes, containers that call commands that exist."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,76 @@ def test_the_containers_settings_are_settings() -> None:
 
 
 def test_what_the_image_copies_is_there() -> None:
-    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
-    assert (DEPLOY.parent / "constraints.txt").is_file()
-    assert "USER vesalius" in lines
+    text = (DEPLOY / "Dockerfile").read_text()
+    for name in re.findall(r"/src/([a-z.-]+\.lock)", text):
+        assert (DEPLOY.parent / name).is_file()
+    assert "USER vesalius" in text.splitlines()
+
+
+def test_the_image_installs_nothing_without_a_digest() -> None:
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    calls = re.findall(r"/pip install[^&\n]*", text)
+    assert len(calls) == 3
+    for call in calls:
+        of_the_source = call.rstrip().endswith("/src")
+        assert "--no-deps" in call
+        assert of_the_source or "--require-hashes" in call
+        assert not of_the_source or "--no-build-isolation" in call
+
+
+HARDENING = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "AmbientCapabilities": "",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "PrivateUsers": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "RestrictNamespaces": "yes",
+    "RestrictSUIDSGID": "yes",
+    "SystemCallArchitectures": "native",
+    "UMask": "0077",
+    "User": "vesalius",
+}
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_may_do_no_more_than_it_needs(unit: Path) -> None:
+    lines = [line.split("=", 1) for line in unit.read_text().splitlines() if "=" in line]
+    found = {key: value for key, value in lines if not key.startswith("#")}
+    assert {key: found.get(key) for key in HARDENING} == HARDENING
+    filters = [value for key, value in lines if key == "SystemCallFilter"]
+    assert filters == ["@system-service", "~@privileged"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_systemd_finds_little_that_a_unit_is_exposed_to(unit: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze")
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unrecognized option" in done.stderr:
+        pytest.skip("systemd-analyze judges no unit that is not installed")
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr
+
+
+def test_a_container_of_ours_may_write_where_it_must_and_gain_nothing() -> None:
+    services = compose()
+    for name, service in services.items():
+        assert "no-new-privileges:true" in service["security_opt"], name  # type: ignore[operator]
+        assert "seccomp:unconfined" not in str(service["security_opt"])
+        for key in ("privileged", "cap_add", "devices", "pid", "network_mode", "ipc"):
+            assert key not in service, f"{name} has {key}"
+        assert "docker.sock" not in str(service.get("volumes"))
+    for service in (each for each in services.values() if each["image"] == "vesalius"):
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["user"] == "10001:10001"
+        assert service["tmpfs"] == ["/tmp"]  # noqa: S108 - of the container

@@ -146,7 +146,7 @@ def _versions(configuration: Configuration, place: str) -> Iterator[Finding]:
             continue
         what = f"version {version.label}"
         try:
-            Registry(root=registry).load(version.digest)
+            Registry(root=registry, models=configuration.models).load(version.digest)
         except BundleRejected as problem:
             remedy = "share models.registry between the machines, or import the bundle again"
             yield wrong(what, str(problem), remedy)

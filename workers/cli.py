@@ -42,6 +42,8 @@ from workers import (
     reproducecli,
     reviewcli,
     reviewscli,
+    sbomcli,
+    signcli,
     upcli,
     worklistcli,
 )
@@ -68,6 +70,8 @@ __all__ = [
     "reproducecli",
     "reviewcli",
     "reviewscli",
+    "sbomcli",
+    "signcli",
     "upcli",
     "worklistcli",
 ]

@@ -1,6 +1,7 @@
 """Commands on the versions of models: what a site has, and what each does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from pipeline.options import (
 
 if TYPE_CHECKING:
     from pipeline.config import Configuration
+    from pipeline.infer.bundle import Bundle
     from pipeline.ledger.ledger import Ledger
     from pipeline.ledger.versions import Version
     from pipeline.registry.store import Registry
@@ -82,7 +84,7 @@ def show_command(
         settings = site_configuration(config, ledger_url=ledger_url)
         with Ledger.open(ledger_place(settings)) as ledger:
             found = Versions(ledger).named(version)
-            bundle = registry_of(settings).load(found.digest)
+            bundle = registry_of(settings).read(found.digest)
             events = [
                 event
                 for event in audit.entries(ledger, audit.Sought(subject=f"model {found.label}"))
@@ -112,30 +114,43 @@ def show_command(
 @models.command("verify")
 def verify_command(
     versions: Annotated[
-        list[str] | None, typer.Argument(metavar="[VERSION...]", help="Versions. Default: all.")
+        list[str] | None,
+        typer.Argument(metavar="[VERSION|FOLDER...]", help="Default: all of the registry."),
     ] = None,
     *,
     config: ConfigOption = None,
     ledger_url: LedgerOption = None,
 ) -> None:
-    """Read every byte of bundles in the registry, and tell which are whole.
+    """Read every byte of bundles, and tell which are whole, and whose signature they have.
 
-    Exit status: 0 all are, 1 one is not, 2 unusable call.
+    A version is one of the registry; a folder is a bundle that is not in it.
+
+    Exit status: 0 all may do work here, 1 one may not, 2 unusable call.
     """
     from pipeline.console import printable
     from pipeline.ledger.ledger import Ledger
     from pipeline.ledger.versions import Versions
+    from pipeline.trust import load_trusted
 
     broken = 0
     with complaints():
         settings = site_configuration(config, ledger_url=ledger_url)
-        with Ledger.open(ledger_place(settings)) as ledger:
-            known = Versions(ledger)
-            chosen = [known.named(name) for name in versions or ()] or known.listed()
+        folders = [Path(name) for name in versions or () if Path(name).is_dir()]
+        named = [name for name in versions or () if not Path(name).is_dir()]
+        chosen: Sequence[Version] = ()
+        if named or not folders:
+            with Ledger.open(ledger_place(settings)) as ledger:
+                known = Versions(ledger)
+                chosen = [known.named(name) for name in named] or known.listed()
         for version in chosen:
-            wrong = _wrong(registry_of(settings), version.digest)
-            broken += wrong is not None
-            typer.echo(printable(f"{version.label}  {version.digest[:12]}  {wrong or 'whole'}"))
+            loading = partial(registry_of(settings).load, version.digest)
+            wrong, told = _judged(loading, settings)
+            broken += wrong
+            typer.echo(printable(f"{version.label}  {version.digest[:12]}  {told}"))
+        for folder in folders:
+            wrong, told = _judged(partial(load_trusted, folder, settings.models), settings)
+            broken += wrong
+            typer.echo(printable(f"{folder}  {told}"))
     if broken:
         raise typer.Exit(SOME_INPUT_FAILED)
 
@@ -249,7 +264,11 @@ def rollback_command(
     with complaints():
         settings = site_configuration(config, ledger_url=ledger_url)
         with Ledger.open(ledger_place(settings)) as ledger:
-            back = Versions(ledger).rollback(analysis, this_person())
+            versions = Versions(ledger)
+            before = next((v.before for v in versions.listed(analysis) if v.role == "live"), None)
+            if before is not None:
+                check_usable(registry_of(settings), versions.named(before), ledger)
+            back = versions.rollback(analysis, this_person())
     if back is None:
         typer.echo(f"{analysis}: the installed bundle does the studies")
     else:
@@ -284,9 +303,30 @@ def _change(
         with Ledger.open(ledger_place(settings)) as ledger:
             found = Versions(ledger).named(name)
             if needs_files:
-                registry_of(settings).load(found.digest)
+                check_usable(registry_of(settings), found, ledger)
             version = change(ledger, found, this_person())
     tell(version)
+
+
+def check_usable(registry: "Registry", version: "Version", ledger: "Ledger") -> None:
+    """Read every byte of a version that is to work; that one was refused is told to the audit log.
+
+    Raises
+    ------
+    BundleRejected
+        If it is not whole, or not signed as the site demands.
+    """
+    from pipeline.ledger.refusals import Refusal, record_refusal
+    from pipeline.owner import this_person
+
+    try:
+        registry.load(version.digest)
+    except BundleRejected as problem:
+        refusal = Refusal(
+            model=version.label, digest=version.digest, tried="work", reason=str(problem)
+        )
+        record_refusal(ledger, refusal, this_person())
+        raise
 
 
 def registry_of(settings: "Configuration") -> "Registry":
@@ -295,16 +335,23 @@ def registry_of(settings: "Configuration") -> "Registry":
 
     if settings.models.registry is None:
         raise UnusableCall("no registry: set models.registry")
-    return Registry(root=settings.models.registry)
+    return Registry(root=settings.models.registry, models=settings.models)
 
 
-def _wrong(registry: "Registry", digest: str) -> str | None:
-    """Return what is wrong with a bundle; None if it is whole."""
+def _judged(load: "Callable[[], Bundle]", settings: "Configuration") -> tuple[bool, str]:
+    """Return whether a bundle may not do work here, and what is said of it."""
+    from pipeline.trust import check_signature, signature_of
+
     try:
-        registry.load(digest)
+        bundle = load()
+        key, said = check_signature(bundle, settings.models), signature_of(bundle.folder)
     except BundleRejected as problem:
-        return str(problem)
-    return None
+        return True, str(problem)
+    if key is not None:
+        return False, f"whole, signed by key {key}"
+    if said is not None:
+        return False, f"whole, a signature by key {said.key_id}, which is not known here"
+    return False, "whole, not signed"
 
 
 def tell(version: "Version") -> None:

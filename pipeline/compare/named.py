@@ -9,12 +9,12 @@ from pathlib import Path
 from pipeline.analysis import Analysis
 from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
-from pipeline.infer.bundle import load_bundle
 from pipeline.inservice import open_version
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.roles import Role
 from pipeline.ledger.versions import INSTALLED, Version, Versions
 from pipeline.perform import DEFAULT_COMPUTE, kind_of, open_analyses
+from pipeline.trust import load_trusted
 
 LIVE = "live"
 """Name of the version of an analysis that does the studies."""
@@ -32,7 +32,7 @@ def analysis_named(name: str, configuration: Configuration, ledger: Ledger) -> A
     """
     folder = Path(name)
     if folder.is_dir():
-        bundle = load_bundle(folder)
+        bundle = load_trusted(folder, configuration.models)
         return kind_of(bundle)(bundle, configuration, DEFAULT_COMPUTE)
     analysis, _, version = name.partition("@")
     if version in (LIVE, INSTALLED):

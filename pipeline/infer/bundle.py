@@ -4,13 +4,14 @@
 
     configs/metadata.json   MONAI's metadata; under ``vesalius`` the analysis' own settings
     configs/files.json      SHA-256 of every other file
+    configs/files.json.minisig    signature of that list, if there is one (pipeline/trust.py)
     models/*.onnx           the networks; those of a pool are named ``member_1``, ``member_2``, ...
     docs/README.md          the model card
     LICENSE
 
 A bundle is read, never executed: weights are ONNX, and files that could hold a pickle are refused.
-The digests tell an altered bundle from the one that was released; they are no signature, and do not
-tell who released it.
+The digests tell an altered bundle from the one that was released; who released it, only the
+signature tells.
 """
 
 import re
@@ -23,7 +24,7 @@ from types import MappingProxyType
 from pipeline.errors import BundleRejected
 from pipeline.identity import digest_bytes
 from pipeline.infer.filelist import checked_files, digest_files, read_json, write_file_list
-from pipeline.infer.onnxfile import check_onnx
+from pipeline.infer.onnxfile import LARGEST_BYTES, check_onnx
 
 __all__ = [
     "Bundle",
@@ -205,6 +206,8 @@ def _networks(folder: Path, listed: Mapping[str, str]) -> tuple[Member, ...]:
             continue
         if pure.parent != PurePosixPath("models"):
             raise BundleRejected(f"{folder / path}: networks lie in models")
+        if (folder / path).stat().st_size > LARGEST_BYTES:
+            raise BundleRejected(f"{folder / path}: more than {LARGEST_BYTES} bytes")
         content = (folder / path).read_bytes()
         if digest_bytes(content) != sha256:
             raise BundleRejected(f"{folder / path}: altered while it was read")

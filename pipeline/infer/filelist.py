@@ -1,7 +1,7 @@
 """The list of a bundle's files: what may lie in it, and the digest of each.
 
-``configs/files.json`` holds ``{"layout": 1, "files": {path: SHA-256}}`` for all files but itself. A
-folder that differs from its list in any file is refused.
+``configs/files.json`` holds ``{"layout": 1, "files": {path: SHA-256}}`` for all files but itself
+and its signature. A folder that differs from its list in any file is refused.
 """
 
 import json
@@ -17,6 +17,12 @@ LAYOUT_VERSION = 1
 
 FILE_LIST = "configs/files.json"
 """Path of the list in a bundle."""
+
+SIGNATURE = "configs/files.json.minisig"
+"""Path of the signature of the list, where there is one; what it covers does not list it."""
+
+LARGEST_JSON_BYTES = 2**24
+"""Size of a list or of metadata [bytes]."""
 
 REQUIRED_FILES = ("configs/metadata.json", "docs/README.md", "LICENSE")
 """Files without which a folder is no bundle."""
@@ -38,7 +44,7 @@ def checked_files(folder: Path) -> dict[str, str]:
     present = set(_present_files(folder))
     for path in sorted(listed.keys() - present):
         raise BundleRejected(f"{folder / path}: listed in {FILE_LIST}, and missing")
-    for path in sorted(present - listed.keys() - {FILE_LIST}):
+    for path in sorted(present - listed.keys() - {FILE_LIST, SIGNATURE}):
         raise BundleRejected(f"{folder / path}: not listed in {FILE_LIST}")
     for path, sha256 in sorted(listed.items()):
         if digest_file(folder / path) != sha256:
@@ -54,11 +60,29 @@ def write_file_list(folder: Path) -> str:
     BundleRejected
         If a file is of a kind that a bundle does not hold.
     """
+    outside = (FILE_LIST, SIGNATURE)
     files = {
-        path: digest_file(folder / path) for path in _present_files(folder) if path != FILE_LIST
+        path: digest_file(folder / path) for path in _present_files(folder) if path not in outside
     }
     document = {"layout": LAYOUT_VERSION, "files": files}
     (folder / FILE_LIST).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return digest_files(files)
+
+
+def digest_of_list(content: bytes, path: Path) -> str:
+    """Return the digest of the bundle that a list describes.
+
+    Raises
+    ------
+    BundleRejected
+        If it is no list.
+    """
+    try:
+        files = json.loads(content)["files"]
+    except (ValueError, RecursionError, KeyError, TypeError) as problem:
+        raise BundleRejected(f"{path}: not the list of a bundle's files") from problem
+    if not isinstance(files, dict):
+        raise BundleRejected(f"{path}: not the list of a bundle's files")
     return digest_files(files)
 
 
@@ -73,10 +97,12 @@ def read_json(path: Path) -> dict[str, object]:
     Raises
     ------
     BundleRejected
-        If the file is missing, a link, or no JSON object.
+        If the file is missing, a link, too large, or no JSON object.
     """
     if path.is_symlink() or not path.is_file():
         raise BundleRejected(f"{path}: missing")
+    if path.stat().st_size > LARGEST_JSON_BYTES:
+        raise BundleRejected(f"{path}: more than {LARGEST_JSON_BYTES} bytes")
     try:
         document = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as problem:
@@ -96,9 +122,10 @@ def _present_files(folder: Path) -> list[str]:
             continue
         if not path.is_file():
             raise BundleRejected(f"{path}: not a plain file")
-        if path.suffix not in READABLE_SUFFIXES and path.name != "LICENSE":
+        name = path.relative_to(folder).as_posix()
+        if path.suffix not in READABLE_SUFFIXES and path.name != "LICENSE" and name != SIGNATURE:
             raise BundleRejected(f"{path}: a bundle holds no {path.suffix or 'such'} files")
-        found.append(path.relative_to(folder).as_posix())
+        found.append(name)
     return found
 
 
@@ -124,7 +151,7 @@ def _check_listed(folder: Path, path: str, sha256: object) -> None:
     """Check one line of the list: a plain path inside the bundle, and a digest."""
     pure = PurePosixPath(path)
     plain = pure.as_posix() == path and "\\" not in path and ":" not in path
-    if not plain or pure.is_absolute() or ".." in pure.parts or path == FILE_LIST:
+    if not plain or pure.is_absolute() or ".." in pure.parts or path in (FILE_LIST, SIGNATURE):
         raise BundleRejected(f"{folder / FILE_LIST}: {path!r} is no path inside the bundle")
     if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise BundleRejected(f"{folder / FILE_LIST}: {path} has no SHA-256")

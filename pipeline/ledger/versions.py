@@ -179,8 +179,8 @@ class Versions:
         known = ", ".join(v.label for v in every) or "none"
         raise UnusableCall(f"no version {name!r} in the registry; known are {known}")
 
-    def add(self, candidate: Candidate, actor: str) -> Version:
-        """Record a bundle that was imported; one that is known stays as it is.
+    def add(self, candidate: Candidate, actor: str, signed_by: str | None = None) -> Version:
+        """Record a bundle that was imported, by whose signature; one that is known stays as it is.
 
         Raises
         ------
@@ -201,7 +201,7 @@ class Versions:
             )
             session.add(row)
             session.flush()
-            _audit(session, row, "model imported", actor, {})
+            _audit(session, row, "model imported", actor, {"signed_by": signed_by})
             return _version(row)
 
     def check(self, candidate: Candidate) -> None:

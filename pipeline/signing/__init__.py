@@ -1,0 +1,1 @@
+"""Signatures of files in the format of minisign."""

@@ -1,0 +1,1 @@
+"""What a release is made with: locks, bills of materials, the wheel. Not part of the product."""
