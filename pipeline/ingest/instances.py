@@ -33,7 +33,7 @@ LOCALIZER = "LOCALIZER"
 """Value 3 of Image Type (0008,0008) of a CT image that plans others, PS3.3, C.8.2.1.1.1."""
 
 
-UID_PATTERN = re.compile(r"[0-9.]{1,64}")
+UID_PATTERN = re.compile(r"(?=.{1,64}\Z)[0-9]+(?:\.[0-9]+)*")
 """What is taken for a UID. Leading zeros of a component break the standard, and are common."""
 
 
