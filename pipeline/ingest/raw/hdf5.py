@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from pipeline.errors import UnreadableFile
+from pipeline.ingest.raw.freelist import check_free_lists
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """The first bytes of a file."""
@@ -49,6 +50,7 @@ def opened(path: Path, name: str) -> Iterator[h5py.File]:
         If it is no HDF5, truncated or damaged: also when that shows while it is read.
     """
     try:
+        check_free_lists(path, name)
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
     except READ_ERRORS as error:
