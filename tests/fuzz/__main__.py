@@ -11,13 +11,18 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
-from time import monotonic
+from time import monotonic, sleep, time
 
-from tests.fuzz.target import PLACES, ROOT
+from tests.fuzz.target import CURRENT, PLACES, ROOT
 
 RESULTS = ROOT / "results" / "fuzz"
+STUCK_S = 45.0
+"""Time without a count after which an engine is killed [s]: it ends by itself after ten, unless
+native code keeps it from that."""
+
 MOST_STARTS = 40
 """Starts of one target, so that what fails at once ends."""
 
@@ -123,14 +128,17 @@ def _search(name: str, folder: Path, seconds: int, outcome: Outcome) -> None:
     (folder / "counts.json").unlink(missing_ok=True)
     log, engine = folder / "log", (sys.executable, "-m", "tests.fuzz.engine")
     with log.open("wb") as file:
-        subprocess.run(
+        process = subprocess.Popen(
             [*engine, name, str(folder), f"-max_total_time={seconds}", "-print_final_stats=1"],
             cwd=ROOT,
             stdout=file,
             stderr=file,
-            check=False,
-            timeout=seconds + 120,
         )
+    while process.poll() is None:
+        sleep(1.0)
+        if _is_stuck(folder):
+            process.kill()
+            _keep_current(folder)
     if (folder / "counts.json").exists():
         counts = json.loads((folder / "counts.json").read_text())
         outcome.inputs += counts["inputs"]
@@ -138,6 +146,19 @@ def _search(name: str, folder: Path, seconds: int, outcome: Outcome) -> None:
     for edges, _, corpus, rss_mb in STATE.findall(log.read_text(errors="replace"))[-1:]:
         outcome.coverage = max(outcome.coverage, int(edges))
         outcome.corpus, outcome.rss_mb = int(corpus), max(outcome.rss_mb, int(rss_mb))
+
+
+def _is_stuck(folder: Path) -> bool:
+    """Tell whether an engine has not counted for long."""
+    counts = folder / "counts.json"
+    return counts.exists() and time() - counts.stat().st_mtime > STUCK_S
+
+
+def _keep_current(folder: Path) -> None:
+    """Keep the input that an engine was stuck at."""
+    content = (folder / CURRENT).read_bytes()
+    stuck = content[8 : 8 + int.from_bytes(content[:8], "little")]
+    (folder / f"native-stuck-{sha256(stuck).hexdigest()[:12]}").write_bytes(stuck)
 
 
 if __name__ == "__main__":

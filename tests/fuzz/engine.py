@@ -8,6 +8,7 @@ import json
 import sys
 import warnings
 from hashlib import sha256
+from mmap import mmap
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -15,7 +16,7 @@ from time import monotonic, process_time
 
 import atheris
 
-from tests.fuzz.target import Target, signature, target
+from tests.fuzz.target import CURRENT, Target, signature, target
 
 SLOW_S = 1.0
 """Time of the processor that an input may take [s]."""
@@ -44,9 +45,13 @@ class Search:
         self.known: set[str] = set()
         self.told = 0.0
         self.work = Path(mkdtemp(prefix="vesalius-fuzz-", dir=_memory()))
+        (folder / CURRENT).write_bytes(bytes(8 + fed.longest))
+        with (folder / CURRENT).open("r+b") as file:
+            self.current = mmap(file.fileno(), 0)
 
     def feed(self, content: bytes) -> None:
         """Feed one input, and write down what should not have happened."""
+        self.current[: 8 + len(content)] = len(content).to_bytes(8, "little") + content
         began = process_time()
         try:
             self.fed.read(content, self.work)

@@ -14,6 +14,10 @@ ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
 """Inputs that once were findings, and small ones that reach far, by target."""
 
+CURRENT = "current"
+"""File with the input that is read now, behind its length in eight bytes: what is left of a process
+that native code holds for ever."""
+
 PLACES = {
     "dicom": "tests.fuzz.dicom",
     "series": "tests.fuzz.dicom",
