@@ -174,3 +174,23 @@ def test_a_last_block_that_the_library_passes_over_is_not_the_last(tmp_path: Pat
     path.write_bytes(content)
     with pytest.raises(UnreadableFile, match="twix"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "impossible"),
+    [
+        (b"lBaseResolution = 24", b"lBaseResolution = 00"),
+        (b"lPhaseEncodingLines = 32", b"lPhaseEncodingLines = 00"),
+        (b"ForDialog = 0.6", b"ForDialog = -1."),
+        (b"ForDialog = 0.6", b"ForDialog = -9."),
+    ],
+)
+def test_a_matrix_that_cannot_be_is_refused(
+    stated: bytes, impossible: bytes, tmp_path: Path
+) -> None:
+    path = write_twix(tmp_path / "meas.dat", oversampled(coil_images()[0, 0]))
+    content = path.read_bytes()
+    assert stated in content
+    path.write_bytes(content.replace(stated, impossible))
+    with pytest.raises(UnreadableFile, match=r"meas\.dat: the twix protocol states an impossible"):
+        read(path)
