@@ -142,7 +142,7 @@ def served(placed: Sequence[tuple[Case, Path]], folder: Path) -> list[str]:
         *lines,
         "",
         f"The folder that is watched: {len(placed)} inputs and a good study, {refused} refusals "
-        f"logged, {len(missing)} inputs to be refused of which the log is silent.",
+        f"logged; of those refused at once above, {len(missing)} of which the log says nothing.",
         f"Jobs: {jobs}; the three good studies, one a door, are done. "
         f"Parts of the service that ended: {log.count('has ended (')}; tracebacks in its log: "
         f"{log.count('Traceback')}. Most memory of one process {seen.process_mb:.0f} MB, of all "
@@ -161,19 +161,23 @@ def dropped(placed: Sequence[tuple[Case, Path]], folder: Path, watched: Path):  
 
     def missing(hospital: Hospital) -> list[str]:
         log = hospital.folder / "up.log"
-        wanted = {at.name: case.folder for case, at in placed if case.verdict is Verdict.REFUSED}
-        silent: dict[str, str] = {}
+        replayed = map(json.loads, (folder / "replay.jsonl").read_text().splitlines())
+        wanted = {one["folder"]: one["why"] for one in replayed if one.get("at_once")}
+        silent: list[str] = []
 
         def all_told() -> bool:
             text = log.read_text(errors="replace")
-            silent.clear()
-            silent.update({n: f for n, f in wanted.items() if f"{n}/" not in text})
+            silent[:] = [
+                name
+                for name, why in wanted.items()
+                if f"{Path(name).name}/" not in text and why not in text
+            ]
             return not silent
 
         until = monotonic() + 400
         while not all_told() and monotonic() < until:
             Event().wait(2)
-        return [f"- silent: {name}" for name in silent.values()]
+        return [f"- silent: {name}" for name in silent]
 
     return missing
 

@@ -24,14 +24,17 @@ def main() -> None:
         for folder in sorted(path for kind in root.iterdir() for path in kind.iterdir()):
             began = perf_counter()
             try:
-                verdict, why = judged(folder)
+                became = judged(folder)
+                verdict, why, at_once = str(became.verdict), became.why, became.at_once
             except Exception as problem:  # noqa: BLE001 - what is not foreseen is what is sought
                 at = traceback.extract_tb(problem.__traceback__)[-1]
-                verdict, why = "crash", f"{type(problem).__name__} at {at.name}:{at.lineno}"
+                verdict, at_once = "crash", False
+                why = f"{type(problem).__name__} at {at.name}:{at.lineno}"
             line = {
                 "folder": folder.relative_to(root).as_posix(),
                 "verdict": verdict,
                 "why": why,
+                "at_once": at_once,
                 "seconds": perf_counter() - began,
             }
             file.write(json.dumps(line) + "\n")

@@ -37,7 +37,7 @@ def test_a_nasty_file_gets_its_verdict(subject: ModuleType, tmp_path: Path) -> N
     for case in subject.cases():
         kinds.setdefault(case.kind, []).append(case)
     cases = [case for kind, some in kinds.items() for case in some[:: EVERY.get(kind, 1)]]
-    found = {case.folder: (case.verdict, judged(f)[0]) for case, f in written(cases, tmp_path)}
+    found = {case.folder: (case.verdict, judged(f).verdict) for case, f in written(cases, tmp_path)}
     wrong = {
         name: f"{is_now}, not {meant}"
         for name, (meant, is_now) in found.items()
