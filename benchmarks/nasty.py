@@ -18,7 +18,7 @@ from shutil import copytree
 from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, sleep
 
 import psutil
 from pynetdicom import AE
@@ -34,6 +34,9 @@ from tests.nasty.senders import Reception, lost, parcels, store, stow
 from tests.support.bundles import write_tiny_bundle
 from tests.support.hospital import Hospital
 from tests.support.service import wait_until
+
+PATIENCE_S = 400.0
+"""How long the log of the folder that is watched is waited for [s]."""
 
 LOOK_S = 0.2
 """Time between two looks at the memory of the service [s]."""
@@ -133,7 +136,8 @@ def served(placed: Sequence[tuple[Case, Path]], folder: Path) -> list[str]:
             half = len(sent) // 2
             done = _joined(*(send(port, part) for part in (sent[:half], study, sent[half:])))
             lines.append(_door(name, done, hospital))
-        missing = dropped(placed, folder, watched)(hospital)
+        drop(placed, folder, watched)
+        missing = untold(folder, hospital)
         wait_until(lambda: len(_done(hospital)) >= 3, 600, hospital.told)
         jobs = _states(hospital)
         log = (hospital.folder / "up.log").read_text(errors="replace")
@@ -152,34 +156,32 @@ def served(placed: Sequence[tuple[Case, Path]], folder: Path) -> list[str]:
     ]
 
 
-def dropped(placed: Sequence[tuple[Case, Path]], folder: Path, watched: Path):  # noqa: ANN201
+def drop(placed: Sequence[tuple[Case, Path]], folder: Path, watched: Path) -> None:
     """Drop all into the folder that is watched, a folder a kind, and a good study."""
     for kind in sorted({case.kind for case, _ in placed}):
         copytree(folder / "nasty" / kind, watched / f".{kind}")
         (watched / f".{kind}").rename(watched / kind)
     copytree(folder / "good-2", watched / "good")
 
-    def missing(hospital: Hospital) -> list[str]:
-        log = hospital.folder / "up.log"
-        replayed = map(json.loads, (folder / "replay.jsonl").read_text().splitlines())
-        wanted = {one["folder"]: one["why"] for one in replayed if one.get("at_once")}
-        silent: list[str] = []
 
-        def all_told() -> bool:
-            text = log.read_text(errors="replace")
-            silent[:] = [
-                name
-                for name, why in wanted.items()
-                if f"{Path(name).name}/" not in text and why not in text
-            ]
-            return not silent
+def untold(folder: Path, hospital: Hospital) -> list[str]:
+    """Return the inputs that are refused at once and of which the log says nothing, after a while.
 
-        until = monotonic() + 400
-        while not all_told() and monotonic() < until:
-            Event().wait(2)
-        return [f"- silent: {name}" for name in silent]
-
-    return missing
+    A log names an input by its folder's number, or says the same of it as was said above.
+    """
+    replayed = map(json.loads, (folder / "replay.jsonl").read_text().splitlines())
+    wanted = {one["folder"]: one["why"] for one in replayed if one.get("at_once")}
+    until = monotonic() + PATIENCE_S
+    while True:
+        log = (hospital.folder / "up.log").read_text(errors="replace")
+        silent = [
+            f"- silent: {name}"
+            for name, why in wanted.items()
+            if f"{Path(name).name}/" not in log and why not in log
+        ]
+        if not silent or monotonic() > until:
+            return silent
+        sleep(2.0)
 
 
 def _door(name: str, done: Reception, hospital: Hospital) -> str:
