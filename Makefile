@@ -3,6 +3,8 @@
 VENV ?= .venv
 DEMO ?= results/demo
 TRAINING ?= ../shared/data/perfusion/internal
+FUZZ_SECONDS ?= 300
+FUZZ_TARGETS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Nothing is installed whose digest is not in the lock (docs/supply.md).
@@ -20,7 +22,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 # Real peers of the tests, from Debian: without them, the tests that need them are skipped.
 SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium wapiti sslscan minisign
 
-.PHONY: help demo page page-check test check servers bench failure soak train train-perfusion train-reconstruction train-phases \
+.PHONY: help demo page page-check test check servers bench failure soak fuzz train train-perfusion train-reconstruction train-phases \
 	constraints lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
@@ -31,6 +33,7 @@ help:
 	@echo "make check   the same without the tests"
 	@echo "make bench   measure the pipeline's time and memory"
 	@echo "make failure kill workers, brokers and databases, 200 times over all transports"
+	@echo "make fuzz    feed every reader with damaged inputs, FUZZ_SECONDS each"
 	@echo "make soak    run the service for half an hour and watch its memory"
 	@echo "make wheel   build the wheel of the last commit, the same to the byte each time, into dist"
 	@echo "make sbom    write the bills of materials of the product and its models into dist"
@@ -105,6 +108,11 @@ failure: $(VENV)/.installed-dev
 
 soak: $(VENV)/.installed-dev
 	SOAK_SECONDS=1800 $(BIN)/python -m pytest -s --timeout 3600 tests/failure/test_soak.py
+
+# Targets by name: make fuzz FUZZ_TARGETS="dicom nifti". docs/fuzzing.md tells what was found.
+fuzz: $(VENV)/.installed-dev
+	$(INSTALL) --editable '.[fuzz]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 train: train-perfusion train-reconstruction train-phases
 

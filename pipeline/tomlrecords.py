@@ -30,6 +30,8 @@ def read_toml(path: Path) -> dict[str, object]:
         raise UnusableCall(f"{path}: cannot be read ({problem.strerror})") from problem
     except ValueError as problem:
         raise UnusableCall(f"{path}: not TOML ({problem})") from problem
+    except RecursionError:
+        raise UnusableCall(f"{path}: not TOML that is read, it nests too deep") from None
 
 
 def section_of(

@@ -179,3 +179,10 @@ def test_connections_are_read_by_name(tmp_path: Path) -> None:
     )
     assert found.nodes["pacs"].token == tmp_path / "secret"
     assert found.destinations["pacs"] == Destination(by="c-store", node="pacs")
+
+
+def test_a_document_that_nests_without_end_is_no_toml(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text("a = " + "[" * 20_000)
+    with pytest.raises(UnusableCall, match="nests too deep"):
+        read_configuration(path)

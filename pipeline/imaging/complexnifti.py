@@ -19,6 +19,7 @@ from pipeline.imaging.nifti import (
     lps_affine,
     open_image,
     time_step_s,
+    units_of,
     write_image,
 )
 
@@ -167,7 +168,7 @@ def _checked(image: nibabel.Nifti1Image, name: str, max_bytes: int) -> ComplexHe
     n_bytes = 8 * int(np.prod([int(n) for n in image.shape], dtype=object))
     if n_bytes > max_bytes:
         raise UnreadableFile(f"{name}: values need {n_bytes} bytes, limit {max_bytes}")
-    units = image.header.get_xyzt_units()
+    units = units_of(image, name)
     ras = np.asarray(image.affine, dtype=np.float64).copy()
     ras[:3] *= MM_PER_UNIT.get(units[0], 1.0)
     affine, slices_reversed = lps_affine(ras[:, [2, 1, 0, 3]], n_slices, name)

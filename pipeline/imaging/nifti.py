@@ -215,7 +215,7 @@ def _checked_header(image: nibabel.Nifti1Image, name: str, max_bytes: int) -> Ni
     if n_bytes > max_bytes:
         size = "x".join(str(n) for n in shape)
         raise UnreadableFile(f"{name}: {size} values need {n_bytes} bytes, limit {max_bytes}")
-    units = image.header.get_xyzt_units()
+    units = units_of(image, name)
     ras = np.asarray(image.affine, dtype=np.float64).copy()
     ras[:3] *= MM_PER_UNIT.get(units[0], 1.0)
     axes, columns = _axis_roles(shape, ras)
@@ -294,6 +294,21 @@ def lps_affine(
     affine[:3, 3] += (n_slices - 1) * affine[:3, 0]
     affine[:3, 0] *= -1
     return affine, True
+
+
+def units_of(image: nibabel.Nifti1Image, name: str) -> tuple[str, str]:
+    """Return the units of space and of time, by nibabel's names.
+
+    Raises
+    ------
+    UnreadableFile
+        If the header has codes that NIfTI does not define.
+    """
+    try:
+        space, time = image.header.get_xyzt_units()
+    except KeyError as error:
+        raise UnreadableFile(f"{name}: its units are none of NIfTI's") from error
+    return str(space), str(time)
 
 
 def time_step_s(image: nibabel.Nifti1Image, unit: str) -> float | None:

@@ -151,6 +151,7 @@ class _Walk:
         self.short = struct.Struct(order + "H")
         self.long = struct.Struct(order + "L")
         self.tag = struct.Struct(order + "HH")
+        self.last = 0
         self.stack = [_Level(kind="data set", end=len(data), implicit=encoding.implicit)]
 
     def run(self, position: int) -> None:
@@ -176,12 +177,21 @@ class _Walk:
             return position + 8
         if tag == 0:
             return self._tail(position, end)
+        if len(self.stack) == 1:
+            self._check_order(tag)
         vr, length, value = self._prefix(position, level, tag)
         if tag in PIXEL_TAGS and len(self.stack) == 1:
             stated = None if length == UNDEFINED else length
             self.found.pixels = PixelElement(tag=tag, length=stated, available=end - value)
             return value
         return self._value(tag, vr, (value, length), level)
+
+    def _check_order(self, tag: int) -> None:
+        """Refuse an element that comes again or too early: two readers would read two data sets."""
+        if tag <= self.last:
+            again = "twice" if tag == self.last else f"after {_named(self.last)}"
+            raise UnreadableFile(f"element {_named(tag)} comes {again}, out of the order of tags")
+        self.last = tag
 
     def _prefix(self, position: int, level: _Level, tag: int) -> tuple[bytes, int, int]:
         """Return VR, length and start of value of an element."""

@@ -20,6 +20,7 @@ from pipeline.imaging.nifti import (
     write_volume,
 )
 from pipeline.imaging.volume import Volume
+from pipeline.ingest.inventory import take_inventory
 from tests.support.geometry import farthest_mm, oblique_affines, series_on
 from tests.support.realdata import real_data
 from tests.support.traps import stack
@@ -255,3 +256,15 @@ def test_a_real_series_and_its_label_have_one_layout(name: str) -> None:
     labelled = labels.any(axis=(1, 2, 3))
     peak = image.array[labelled].max(axis=0)[labels[labelled].max(axis=0) == 2]
     assert peak.mean() > image.array[labelled].max(axis=0).mean()
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.complex64])
+def test_units_that_are_none_are_refused(kind: type, tmp_path: Path) -> None:
+    path = written(numbered(5, 6, 3).astype(kind), tmp_path / "a.nii")
+    content = bytearray(path.read_bytes())
+    content[123] = 7
+    path.write_bytes(content)
+    inventory = take_inventory([path])
+    assert not inventory.candidates
+    (refusal,) = inventory.refusals
+    assert refusal.reason == "a.nii: its units are none of NIfTI's"

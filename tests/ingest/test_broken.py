@@ -11,6 +11,7 @@ from pipeline.demo import write_study
 from pipeline.errors import StudyRejected, UnreadableFile, UnusableCall
 from pipeline.ingest.inventory import Inventory, take_inventory
 from pipeline.ingest.limits import Limits
+from pipeline.quiet import quietly
 from tests.support.broken import good_image, write_broken_inputs
 from tests.support.geometry import affine_of, series_on
 from tests.support.traps import AXIAL, instances_of, stack, write_all
@@ -82,6 +83,28 @@ def test_a_broken_file_names_its_series_where_that_can_be_read(tmp_path: Path) -
     (refusal,) = take_inventory([folder]).refusals
     assert refusal.series_instance_uids == (instance.SeriesInstanceUID,)
     assert "no pixel data" in refusal.reason
+
+
+@pytest.mark.parametrize("uid", ["..", ".", "1..2", "1.", ".1"])
+def test_dots_alone_are_no_uid(uid: str, tmp_path: Path) -> None:
+    instance = instances_of(stack(1, n_slices=1))[0]
+    with quietly():
+        instance.StudyInstanceUID = uid
+        folder = write_all([instance], tmp_path)
+    (refusal,) = take_inventory([folder]).refusals
+    assert "StudyInstanceUID (0020,000D) is no UID" in refusal.reason
+
+
+def test_an_element_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    """Readers differ in which of two they take: here, in whose images they are."""
+    instance = instances_of(stack(1, n_slices=1))[0]
+    folder = write_all([instance], tmp_path)
+    content = (folder / "0000").read_bytes()
+    at = content.index(b"\x10\x00\x20\x00LO")
+    end = at + 8 + int.from_bytes(content[at + 6 : at + 8], "little")
+    (folder / "0000").write_bytes(content[:end] + content[at:end] + content[end:])
+    (refusal,) = take_inventory([folder]).refusals
+    assert "element (0010,0020) comes twice" in refusal.reason
 
 
 @pytest.mark.parametrize("name", ["empty", "junk"])

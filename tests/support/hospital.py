@@ -29,10 +29,18 @@ class Hospital:
         More of the table ``[receive]``, as TOML.
     models
         Folder of its models; None takes the installed ones.
+    words
+        More words of its command.
     """
 
     def __init__(
-        self, folder: Path, settings: str, *, receive: str = "", models: Path | None = None
+        self,
+        folder: Path,
+        settings: str,
+        *,
+        receive: str = "",
+        models: Path | None = None,
+        words: tuple[str, ...] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port, self.http_port = folder, free_port(), free_port()
@@ -53,12 +61,19 @@ class Hospital:
             "OMP_NUM_THREADS": "1",
             **({"VESALIUS_MODELS": str(models)} if models else {}),
         }
+        self._words = words
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process that keeps all others running."""
+        assert self._process is not None
+        return self._process.pid
 
     def __enter__(self) -> "Hospital":
         with (self.folder / "up.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command("up", "--receive"),
+                self._command("up", "--receive", *self._words),
                 env=self._environment,
                 stdout=log,
                 stderr=log,

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.errors import UnreadableFile
 from pipeline.ingest.limits import in_force
+from pipeline.ingest.raw.freelist import check_free_lists
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """The first bytes of a file."""
@@ -50,6 +51,7 @@ def opened(path: Path, name: str) -> Iterator[h5py.File]:
         If it is no HDF5, truncated or damaged: also when that shows while it is read.
     """
     try:
+        check_free_lists(path, name)
         with h5py.File(path, "r", locking="best-effort") as file:
             yield file
     except READ_ERRORS as error:

@@ -9,6 +9,7 @@ References
 .. [TWIX] twixtools, P. Ehses, https://github.com/pehses/twixtools (MIT): headers and flags.
 """
 
+import math
 import re
 import struct
 from collections.abc import Callable, Mapping
@@ -236,10 +237,13 @@ def _protocol(yaps: Mapping[str, Mapping[str, object]], name: str) -> Grid:
     view = slab[0] if isinstance(slab, list) else {}
     read_mm, phase_mm = (float(view.get(k, 0.0)) for k in ("dReadoutFOV", "dPhaseFOV"))
     known = read_mm > 0 and phase_mm > 0
+    partitions = int(str(space["lPartitions"])) if space.get("ucDimension") == 4 else 1
+    if min(rows, base, partitions) < 1 or not 0 < oversampling < math.inf:
+        raise UnreadableFile(f"{name}: the twix protocol states an impossible matrix")
     return Grid(
         rows=rows,
         columns=READOUT_OVERSAMPLING * base,
-        partitions=int(str(space["lPartitions"])) if space.get("ucDimension") == 4 else 1,
+        partitions=partitions,
         kept_rows=max(1, min(rows, round(rows / oversampling))),
         spacing_mm=(phase_mm * oversampling / rows, read_mm / base) if known else None,
     )

@@ -90,10 +90,11 @@ def _walk(file: BinaryIO, position: int, size: int, kind: tuple[bool, str]) -> N
         block = file.read(header)
         (length,) = struct.unpack_from("<I", block)
         flags, n_samples, n_coils = struct.unpack_from("<QHH", block, mask_at)
-        if flags & ACQEND:
-            return
+        # As the library does: a last block that holds no samples is not its last.
         if flags & SYNCDATA:
             step = length % 2**25
+        elif flags & ACQEND:
+            return
         elif is_ve:
             step = VE_HEADER + n_coils * (VE_CHANNEL + 8 * n_samples)
         else:

@@ -1,5 +1,6 @@
 """fastMRI files: the images they were made for, their masks, and named refusals."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,17 @@ def test_more_than_the_limit_is_refused(tmp_path: Path) -> None:
     path = write_fastmri(tmp_path / "file.h5", draw(1, 1, 2, 8, 8))
     with pytest.raises(UnreadableFile, match="128 samples need 1024 bytes, limit 1000"):
         read_raw(path, path.name, Limits(max_pixel_bytes=1000))
+
+
+def test_a_heap_whose_free_list_goes_round_is_refused(tmp_path: Path) -> None:
+    """The library would follow it for ever, and no signal would end it."""
+    path = write_fastmri(tmp_path / "a.h5", np.ones((1, 1, 8, 6), np.complex64))
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"HEAP")
+    free, segment = struct.unpack_from("<QQ", content, heap + 16)
+    struct.pack_into("<Q", content, segment + free, free)
+    path.write_bytes(content)
+    with pytest.raises(
+        UnreadableFile, match=r"a\.h5: HDF5 is damaged: a heap's free list has no end"
+    ):
+        raw_format(path, path.name)

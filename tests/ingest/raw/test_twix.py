@@ -162,3 +162,35 @@ def test_other_trajectories_and_files_without_lines_are_refused(tmp_path: Path) 
     )
     with pytest.raises(InconsistentSeries, match="it holds no imaging line"):
         read(path)
+
+
+def test_a_last_block_that_the_library_passes_over_is_not_the_last(tmp_path: Path) -> None:
+    samples = oversampled(coil_images()[0, 0])
+    path = write_twix(tmp_path / "meas.dat", samples, flags={31: "SYNCDATA"})
+    content = bytearray(path.read_bytes())
+    marks = struct.pack("<Q", 1 << 3 | 1 << 5)
+    at = content.rindex(marks)
+    struct.pack_into("<Q", content, at, 1 << 5 | 1)
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match="twix"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("stated", "impossible"),
+    [
+        (b"lBaseResolution = 24", b"lBaseResolution = 00"),
+        (b"lPhaseEncodingLines = 32", b"lPhaseEncodingLines = 00"),
+        (b"ForDialog = 0.6", b"ForDialog = -1."),
+        (b"ForDialog = 0.6", b"ForDialog = -9."),
+    ],
+)
+def test_a_matrix_that_cannot_be_is_refused(
+    stated: bytes, impossible: bytes, tmp_path: Path
+) -> None:
+    path = write_twix(tmp_path / "meas.dat", oversampled(coil_images()[0, 0]))
+    content = path.read_bytes()
+    assert stated in content
+    path.write_bytes(content.replace(stated, impossible))
+    with pytest.raises(UnreadableFile, match=r"meas\.dat: the twix protocol states an impossible"):
+        read(path)
