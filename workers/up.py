@@ -135,6 +135,8 @@ def _commands(machine: Machine) -> list[tuple[str, tuple[str, ...], float]]:
         commands.append(("assemble", machine.results, 30.0))
     if machine.configuration.destinations:
         commands.append(("deliver", (), DELIVER_S))
+    if machine.configuration.retention.is_set:
+        commands.append(("retain", ("--daily",), 60.0))
     if machine.watched:
         commands.append(("watch", machine.watched, 30.0))
     if machine.reviews:

@@ -1,0 +1,44 @@
+"""What a site sets of its record: how long things are kept."""
+
+from dataclasses import dataclass
+
+from pipeline.errors import UnusableCall
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetentionSettings:
+    """How long what is received and made is kept; 0 keeps it until somebody removes it."""
+
+    inputs_days: float = 0.0
+    """Time after the last instance of a study after which what was received of it goes [d]."""
+
+    results_days: float = 0.0
+    """Time after the last change of a study's jobs after which the study is forgotten [d]."""
+
+    refused_days: float = 0.0
+    """Time after which data sets go that were set aside [d]."""
+
+    events_days: float = 0.0
+    """Time after which the events of jobs that have ended go [d]."""
+
+    only_read: bool = False
+    """Whether inputs and results stay until readers have ended with every result of the study."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises
+        ------
+        UnusableCall
+            If one is not possible.
+        """
+        for name in ("inputs_days", "results_days", "refused_days", "events_days"):
+            if getattr(self, name) < 0:
+                raise UnusableCall(f"{name} is {getattr(self, name)}, needed is 0 or more")
+        if 0 < self.results_days < self.inputs_days:
+            raise UnusableCall("results_days is below inputs_days: results would go before inputs")
+
+    @property
+    def is_set(self) -> bool:
+        """Whether anything goes by its age."""
+        return any((self.inputs_days, self.results_days, self.refused_days, self.events_days))
