@@ -28,6 +28,7 @@ from pipeline.options import (
 from pipeline.servicesettings import LANES
 from workers import (
     auditcli,
+    backupcli,
     batchcli,
     comparecli,
     deliverycli,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "auditcli",
+    "backupcli",
     "batchcli",
     "comparecli",
     "deliverycli",

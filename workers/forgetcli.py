@@ -40,6 +40,12 @@ def forget_command(
         str | None,
         typer.Option("--patient", metavar="ID", help="All studies whose objects have this ID."),
     ] = None,
+    again: Annotated[
+        Path | None,
+        typer.Option(
+            "--again", metavar="CERTIFICATE", help="The study of a certificate that has come back."
+        ),
+    ] = None,
     reason: Annotated[
         str,
         typer.Option("--reason", help="One of request, consent, retention, mistake, other."),
@@ -65,13 +71,13 @@ def forget_command(
     from workers.holdings import opened_holdings
 
     with complaints():
-        if (study is None) == (patient is None):
-            raise UnusableCall("give --study or --patient")
+        if [study, patient, again].count(None) != 2:
+            raise UnusableCall("give --study, --patient or --again")
         if reason not in REASONS:
             raise UnusableCall(f"no reason {reason!r}; known are {', '.join(REASONS)}")
         settings = site_configuration(config, ledger_url=ledger_url)
         with opened_holdings(settings, ledger_place(settings)) as holdings:
-            uids = _studies(study, patient, holdings)
+            uids = _studies((study, patient, again), holdings)
             found = [look(uid, holdings) for uid in uids]
             if dry_run:
                 _tell_plan(found, as_json=as_json)
@@ -175,22 +181,33 @@ def release_command(
             release(ledger, study, this_person())
 
 
-def _studies(study: str | None, patient: str | None, holdings: "Holdings") -> tuple[str, ...]:
-    """Return the studies that a call names.
+def _studies(
+    asked: tuple[str | None, str | None, Path | None], holdings: "Holdings"
+) -> tuple[str, ...]:
+    """Return the studies that a call names: by UID, by a patient, or by a certificate.
 
     Raises
     ------
     UnusableCall
         If there is none.
     """
+    from pipeline.ledger.footprint import studies_known
     from pipeline.ledger.holds import check_study
+    from pipeline.record.certificate import read_certificate
+    from pipeline.record.left import is_of
     from pipeline.record.patients import studies_of
 
+    study, patient, again = asked
     if study is not None:
         return (check_study(study),)
-    found = studies_of(str(patient), holdings)
+    if again is not None:
+        certificate, _ = read_certificate(again)
+        known = studies_known(holdings.ledger)
+        found = tuple(uid for uid in known if is_of(certificate, uid))
+    else:
+        found = studies_of(str(patient), holdings)
     if not found:
-        raise UnusableCall("no object that is kept names this patient")
+        raise UnusableCall("nothing that is kept is of this patient or certificate")
     return found
 
 

@@ -15,6 +15,7 @@ from pipeline.ledger.forgetting import Asked, Begun, Forgetting, refuse_held
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.queue import Queue
 from pipeline.ledger.recordtables import ForgettingState
+from pipeline.locks import locked
 from pipeline.owner import is_gone
 from pipeline.record.certificate import certificate_of, write_certificate
 from pipeline.record.places import Places
@@ -68,6 +69,12 @@ class Forgotten:
         }
 
 
+def record_lock(places: Places) -> Path:
+    """Return the lock that whoever removes or copies holds: nothing goes while a backup is made."""
+    places.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return places.state / "record.lock"
+
+
 def look(study_instance_uid: str, holdings: Holdings) -> Footprint:
     """Return what would be removed of a study.
 
@@ -103,19 +110,21 @@ def forget(study_instance_uid: str, asked: Asked, holdings: Holdings) -> Forgott
     queue = Queue(holdings.ledger)
     for job_id in look(study_instance_uid, holdings).job_ids:
         queue.reap_one(UUID(job_id), is_gone)
-    begun = Forgetting(holdings.ledger).begin(study_instance_uid, asked)
-    return _ended(begun, holdings)
+    with locked(record_lock(holdings.places)):
+        begun = Forgetting(holdings.ledger).begin(study_instance_uid, asked)
+        return _ended(begun, holdings)
 
 
 def resume(holdings: Holdings) -> tuple[Forgotten, ...]:
     """End the removals that were begun and not ended, and return them."""
     forgetting = Forgetting(holdings.ledger)
     ended = []
-    for begun in forgetting.unfinished():
-        if begun.state is ForgettingState.BEGUN:
-            ended.append(_ended(begun, holdings))
-        elif scrub(holdings.place):
-            forgetting.done(begun.id)
+    with locked(record_lock(holdings.places)):
+        for begun in forgetting.unfinished():
+            if begun.state is ForgettingState.BEGUN:
+                ended.append(_ended(begun, holdings))
+            elif scrub(holdings.place):
+                forgetting.done(begun.id)
     return tuple(ended)
 
 

@@ -27,7 +27,7 @@ from pipeline.ledger.forgetting import Asked
 from pipeline.ledger.ledger import Transaction
 from pipeline.locks import locked
 from pipeline.receive.commit import lock_of
-from pipeline.record.forget import Holdings, forget, resume
+from pipeline.record.forget import Holdings, forget, record_lock, resume
 from pipeline.recordsettings import RetentionSettings
 
 ACTOR = "retention"
@@ -98,13 +98,15 @@ def retain(settings: RetentionSettings, holdings: Holdings, longest_s: float) ->
     """
     resume(holdings)
     aged = look_for_old(settings, holdings)
-    gone = Aged(
-        inputs=tuple(old for old in aged.inputs if _remove_inputs(old, settings, holdings)),
-        studies=tuple(uid for uid in aged.studies if _forget(uid, holdings, longest_s)),
-        suspects=_remove_suspects(aged.suspects, holdings),
-        events=_remove_events(settings, holdings) if aged.events else 0,
-        kept=aged.kept,
-    )
+    studies = tuple(uid for uid in aged.studies if _forget(uid, holdings, longest_s))
+    with locked(record_lock(holdings.places)):
+        gone = Aged(
+            inputs=tuple(old for old in aged.inputs if _remove_inputs(old, settings, holdings)),
+            studies=studies,
+            suspects=_remove_suspects(aged.suspects, holdings),
+            events=_remove_events(settings, holdings) if aged.events else 0,
+            kept=aged.kept,
+        )
     if gone.inputs or gone.suspects or gone.events:
         scrub(holdings.place)
     return gone
