@@ -23,7 +23,7 @@ from pipeline.connections import (
 )
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import UnusableCall
-from pipeline.recordsettings import RetentionSettings
+from pipeline.recordsettings import AuditSettings, RetentionSettings
 from pipeline.reviewsettings import ReviewSettings
 from pipeline.servicesettings import MonitoringSettings, ServiceSettings, WorkerSettings
 from pipeline.steps import WorklistSettings
@@ -181,6 +181,9 @@ class Configuration:
 
     review: ReviewSettings = field(default_factory=ReviewSettings)
     """The review page."""
+
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    """Where the audit log goes."""
 
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     """How long what is received and made is kept."""

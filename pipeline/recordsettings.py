@@ -1,6 +1,7 @@
-"""What a site sets of its record: how long things are kept."""
+"""What a site sets of its record: how long things are kept, and where the audit log goes."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.errors import UnusableCall
 
@@ -42,3 +43,21 @@ class RetentionSettings:
     def is_set(self) -> bool:
         """Whether anything goes by its age."""
         return any((self.inputs_days, self.results_days, self.refused_days, self.events_days))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditSettings:
+    """Where the audit log goes."""
+
+    syslog: str | None = None
+    """Server of syslog over TLS, ``tls://host:port``: each event goes there as a DICOM audit message,
+    in order, at least once."""
+
+    authorities: Path | None = None
+    """Certificates of the authorities that vouch for the server, PEM; None takes the system's."""
+
+    certificate: Path | None = None
+    """Certificate that is shown to the server, PEM; None shows none."""
+
+    key: Path | None = None
+    """The certificate's private key, PEM."""

@@ -135,6 +135,8 @@ def _commands(machine: Machine) -> list[tuple[str, tuple[str, ...], float]]:
         commands.append(("assemble", machine.results, 30.0))
     if machine.configuration.destinations:
         commands.append(("deliver", (), DELIVER_S))
+    if machine.configuration.audit.syslog:
+        commands.append(("forward-audit", (), 30.0))
     if machine.configuration.retention.is_set:
         commands.append(("retain", ("--daily",), 60.0))
     if machine.watched:

@@ -8,7 +8,7 @@ from pipeline.ledger.database import migrate_database, parse_url
 
 
 def fresh_ledger(server: str, *, migrated: bool = True) -> str:
-    """Make a database on a server, migrate its ledger unless it is to stay empty; return its URL."""
+    """Make a database on a server, migrate its ledger unless told not to, and return its URL."""
     url = make_url(server).set(drivername="postgresql+psycopg")
     name = f"ledger_{uuid4().hex}"
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
