@@ -50,7 +50,7 @@ class AuditSettings:
     """Where the audit log goes."""
 
     syslog: str | None = None
-    """Server of syslog over TLS, ``tls://host:port``: each event goes there as a DICOM audit message,
+    """Server of syslog over TLS, ``tls://host:port``. Each event goes there as a DICOM message,
     in order, at least once."""
 
     authorities: Path | None = None
