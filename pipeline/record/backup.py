@@ -152,7 +152,7 @@ def _files(
 ) -> tuple[tuple[Saved, ...], int, tuple[str, ...]]:
     """Keep files; return them, how many were read, and which were not there."""
     before = {(str(place), s.size, s.mtime_ns): s.sha256 for place, s in _before(store)}
-    files, gone, n_read = [], [], 0
+    files, gone, n_read, trusted = [], [], 0, store.trusted()
     for name, path in listed:
         place = roots[name] / path
         try:
@@ -161,7 +161,7 @@ def _files(
             if known is not None and store.place(known).exists():
                 sha256, size = known, found.st_size
             else:
-                sha256, size = store.put(place)
+                sha256, size = store.put(place, trusted)
                 n_read += 1
         except FileNotFoundError:
             gone.append(str(place))

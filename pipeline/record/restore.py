@@ -4,6 +4,7 @@ Files come first, the ledger last: an installation without a ledger was not put 
 beside the ledger says so meanwhile, so that a call that was killed may go on.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -88,6 +89,8 @@ def restore(store: Store, place: str, places: Places, actor: str, name: str | No
     for saved in backup.files:
         if not store.take(saved, roots[saved.root] / saved.path):
             raise UnusableCall(f"{store.place(saved.sha256)}: altered; the backup is damaged")
+    # Once for all of them, and before the ledger says that they are there.
+    os.sync()
     if is_empty(place):
         _put_ledger_back(store, backup, place, places.state)
     with Ledger.open(place) as ledger:

@@ -3,15 +3,15 @@
     objects/ab/ab12...      a content, named by its SHA-256
     backups/20260301T120000Z.json      what there was, as path and digest
 
-Everything appears whole, flushed. A manifest is written last: what a killed backup has left is
-content that no manifest names, and the next backup finds it there.
+A manifest is written last, after all contents are flushed: what a killed backup has left is content
+that no manifest names, and the next backup writes it anew.
 """
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkstemp
@@ -119,8 +119,24 @@ class Store:
         """Return where a content lies, or would lie."""
         return self.folder / "objects" / sha256[:2] / sha256
 
-    def put(self, source: Path) -> tuple[str, int]:
-        """Keep the content of a file, flushed, and return its digest and size.
+    def trusted(self) -> set[str]:
+        """Return the contents that a manifest names: they are flushed."""
+        found = set()
+        for name in self.names():
+            backup = self.read(name)[1]
+            found |= {backup.ledger.sha256, *(saved.sha256 for saved in backup.files)}
+        return found
+
+    def put(self, source: Path, trusted: Collection[str] = ()) -> tuple[str, int]:
+        """Keep the content of a file, and return its digest and size; ``keep`` flushes it.
+
+        Parameters
+        ----------
+        source
+            The file.
+        trusted
+            Contents that stay as they are. Another one that is here was left by a backup that was
+            killed, may not be whole, and is written anew.
 
         Raises
         ------
@@ -136,19 +152,18 @@ class Store:
                     digest.update(piece)
                     size += len(piece)
                     writing.write(piece)
-                writing.flush()
-                os.fsync(writing.fileno())
             place = self.place(digest.hexdigest())
-            if not place.exists():
+            if digest.hexdigest() not in trusted or not place.exists():
                 place.parent.mkdir(mode=0o700, exist_ok=True)
                 working.rename(place)
-                flush(place.parent)
         finally:
             working.unlink(missing_ok=True)
         return digest.hexdigest(), size
 
     def take(self, saved: Saved, target: Path) -> bool:
-        """Put a content into a file, flushed; False if it is not what its digest says.
+        """Put a content into a file; False if it is not what its digest says.
+
+        Whoever puts all of them back flushes them at once.
 
         Raises
         ------
@@ -162,8 +177,6 @@ class Store:
             while piece := reading.read(PIECE):
                 digest.update(piece)
                 writing.write(piece)
-            writing.flush()
-            os.fsync(writing.fileno())
         if digest.hexdigest() != saved.sha256:
             working.unlink()
             return False
@@ -177,7 +190,9 @@ class Store:
         return tuple(sorted(name for name in found if NAME.fullmatch(name)))
 
     def keep(self, backup: Backup, name: str) -> str:
-        """Write the manifest of a backup whose contents are here, and return its digest."""
+        """Flush all contents, write the manifest of a backup, and return its digest."""
+        # Once for all of them: a flush for each takes most of the time of a backup.
+        os.sync()
         path = self.folder / "backups" / f"{name}.json"
         working = path.with_suffix(".part")
         content = backup.content()
@@ -215,10 +230,7 @@ class Store:
         names = self.names()
         for name in names[: max(len(names) - kept, 0)]:
             (self.folder / "backups" / f"{name}.json").unlink()
-        needed = set()
-        for name in self.names():
-            backup = self.read(name)[1]
-            needed |= {backup.ledger.sha256, *(saved.sha256 for saved in backup.files)}
+        needed = self.trusted()
         gone = [p for p in (self.folder / "objects").glob("*/*") if p.name not in needed]
         for path in gone:
             path.unlink()
