@@ -32,7 +32,8 @@ def audit_message(entry: Entry) -> str:
     source = ET.SubElement(message, "AuditSourceIdentification", AuditSourceID=host_of(entry))
     ET.SubElement(source, "AuditSourceTypeCode", {"csd-code": APPLICATION_SERVER})
     _object(message, entry)
-    return NO_XML.sub("?", ET.tostring(message, encoding="unicode"))
+    text = NO_XML.sub("?", ET.tostring(message, encoding="unicode"))
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 def _event(message: ET.Element, entry: Entry) -> None:

@@ -36,6 +36,10 @@ def test_a_deployment_that_is_right_is_said_to_be(tmp_path: Path) -> None:
             f'[service]\nbroker = "{broker.url}"\noutput = "{tmp_path / "out"}"\n',
         )
     assert status == 0
+    # Whether something keeps the machine's clock is the machine's.
+    level, told, remedy = found.pop("clock source")
+    assert (level == "ok") == told.startswith("synchronised")
+    assert bool(remedy) == (level == "warn")
     assert {level for level, _, _ in found.values()} == {"ok"}
     assert set(found) >= {"broker", "ledger", "clock", "results", "cores", "providers"}
     assert found["bundle tally"][1].endswith("every byte as listed")
