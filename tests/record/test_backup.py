@@ -77,7 +77,7 @@ def test_what_was_kept_is_there_again_and_new_work_goes_on(tmp_path: Path, store
     with Ledger.open(place) as again:
         check_whole(again, holdings.places.inbox, 1)
         assert verify(again).fault is None
-        assert [e.audited.action for e in entries(again)] == ["restored"]
+        assert [e.audited.action for e in entries(again)] == ["instances sent", "restored"]
         # What was delivered is not delivered again.
         assert Deliveries(again).claim("pacs", "test", 60.0) is None
         keep_study(replace(holdings, ledger=again), 2)

@@ -185,10 +185,8 @@ def test_a_study_that_is_held_is_refused_until_it_is_released(holdings: Holdings
     with pytest.raises(UnusableCall, match="is not held"):
         release(holdings.ledger, study_uid(1), "anna@here")
     forget(study_uid(1), ASKED, holdings)
-    assert [e.audited.action for e in entries(holdings.ledger)][:2] == [
-        "study held",
-        "study released",
-    ]
+    actions = [e.audited.action for e in entries(holdings.ledger)]
+    assert actions[1:3] == ["study held", "study released"]
 
 
 def test_an_unknown_study_is_refused(holdings: Holdings) -> None:

@@ -14,9 +14,9 @@ from pipeline.cli import app
 from pipeline.ledger.ledger import Ledger
 from pipeline.record.forget import Holdings
 from tests.support.kept import holdings_of, keep_study, mark, study_uid
-from workers import backupcli, forgetcli, retaincli
+from workers import auditcli, backupcli, forgetcli, retaincli
 
-COMMANDS = (backupcli, forgetcli, retaincli)
+COMMANDS = (auditcli, backupcli, forgetcli, retaincli)
 """Importing them makes the commands known."""
 
 Say = Callable[..., Result]
