@@ -8,6 +8,7 @@ from threading import Event, Thread
 from pipeline.errors import LedgerUnavailable
 from pipeline.ledger.audit import Audited, record
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.transfers import SERVICE
 from pipeline.ledger.wallclock import WallClock, wall_clock
 from pipeline.owner import this_person
 
@@ -81,7 +82,12 @@ def _audited(
     """Return an event."""
     return Audited(
         action=action,
-        actor=this_person(),
+        actor=SERVICE,
         subject="clock" if name is None else f"process {name}",
-        detail={"clock": clock.source, "error_s": clock.error_s, **(more or {})},
+        detail={
+            "by": this_person(),
+            "clock": clock.source,
+            "error_s": clock.error_s,
+            **(more or {}),
+        },
     )

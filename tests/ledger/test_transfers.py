@@ -13,6 +13,7 @@ from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.transfers import note_received
 from pipeline.ledger.wallclock import WallClock, kept_by, wall_clock
+from pipeline.owner import this_person
 from pipeline.receive.inbox import Inbox
 from pipeline.receive.refusals import Refusals
 from tests.support.encoded import instance
@@ -103,7 +104,9 @@ def test_a_clock_that_changes_is_recorded_once(
     after = note_clock(ledger, before)
     assert note_clock(ledger, after) == loose
     (event,) = told(ledger)
+    assert event.actor == "vesalius"
     assert event.detail == {
+        "by": this_person(),
         "clock": "unsynchronised, zone UTC",
         "error_s": 16.0,
         "before": "synchronised, zone UTC",
