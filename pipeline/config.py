@@ -22,13 +22,10 @@ from pipeline.connections import (
     check_delivered,
 )
 from pipeline.driftsettings import DriftSettings
-<<<<<<< HEAD
 from pipeline.encryption import Address, check_encrypted, switched_on
-from pipeline.errors import UnusableCall
-from pipeline.ingest.limits import Limits
-=======
 from pipeline.errors import SignatureUnusable, UnusableCall
->>>>>>> supply
+from pipeline.ingest.limits import Limits
+from pipeline.recordsettings import AuditSettings, RetentionSettings
 from pipeline.reviewsettings import ReviewSettings
 from pipeline.servicesettings import MonitoringSettings, ServiceSettings, WorkerSettings
 from pipeline.signing.minisign import parse_key_id, parse_public_key
@@ -220,6 +217,12 @@ class Configuration:
 
     review: ReviewSettings = field(default_factory=ReviewSettings)
     """The review page."""
+
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    """Where the audit log goes."""
+
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    """How long what is received and made is kept."""
 
     nodes: Mapping[str, Node] = field(default_factory=dict)
     """The systems that it is connected to, by name."""

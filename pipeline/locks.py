@@ -24,6 +24,20 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold the lock of a file together with others who share it, and keep ``locked`` waiting.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be made, or its file system knows no locks.
+    """
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
 def locked_if_free(path: Path) -> Iterator[bool]:
     """Hold the lock of a file if nobody else does, and tell whether it is held."""
     with path.open("a") as file:

@@ -17,6 +17,7 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.listing import ledger_time
 from pipeline.ledger.roles import Role
 from pipeline.ledger.versions import Versions
+from pipeline.ledger.wallclock import wall_clock
 from pipeline.perform import open_analyses
 from pipeline.registry.store import Registry
 from pipeline.sandbox.confine import holds
@@ -48,6 +49,7 @@ def check(configuration: Configuration, place: str) -> list[Finding]:
     return [
         *_broker(configuration),
         *_ledger(place),
+        *_clock(),
         *_output(configuration.service.output),
         *_bundles(configuration),
         *_versions(configuration, place),
@@ -93,6 +95,18 @@ def _ledger(place: str) -> Iterator[Finding]:
         )
     else:
         yield right("clock", f"{apart_s:.1f} s apart from the database's")
+
+
+def _clock() -> Iterator[Finding]:
+    """Look whether something keeps this machine's clock: the times of the record come from it."""
+    clock = wall_clock()
+    error = "" if clock.error_s is None else f", estimated error {clock.error_s:.3f} s"
+    told = f"{clock.state}{error}, zone {clock.zone}"
+    if clock.state == "synchronised":
+        yield right("clock source", told)
+    else:
+        remedy = "have NTP or chrony keep this machine's clock"
+        yield Finding(what="clock source", level=Level.WARN, told=told, remedy=remedy)
 
 
 def _output(folder: Path | None) -> Iterator[Finding]:

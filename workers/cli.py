@@ -28,11 +28,13 @@ from pipeline.options import (
 from pipeline.servicesettings import LANES
 from workers import (
     auditcli,
+    backupcli,
     batchcli,
     comparecli,
     deliverycli,
     driftcli,
     fetchcli,
+    forgetcli,
     gatecli,
     heldcli,
     importcli,
@@ -40,6 +42,7 @@ from workers import (
     modelscli,
     receivecli,
     reproducecli,
+    retaincli,
     reviewcli,
     reviewscli,
     sbomcli,
@@ -55,11 +58,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "auditcli",
+    "backupcli",
     "batchcli",
     "comparecli",
     "deliverycli",
     "driftcli",
     "fetchcli",
+    "forgetcli",
     "gatecli",
     "heldcli",
     "importcli",
@@ -68,6 +73,7 @@ __all__ = [
     "modelscli",
     "receivecli",
     "reproducecli",
+    "retaincli",
     "reviewcli",
     "reviewscli",
     "sbomcli",

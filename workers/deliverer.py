@@ -18,6 +18,7 @@ from pipeline.ledger.exchange import DeliveryState
 from pipeline.ledger.ledger import Ledger
 from pipeline.owner import is_gone, this_process
 from workers.ending import told_to_end
+from workers.presence import presence
 
 LOG = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class Deliverer:
 def run_deliverer(settings: Configuration, place: str) -> None:
     """Deliver until told to end by SIGTERM or SIGINT."""
     ending = told_to_end()
-    with Ledger.open(place) as ledger:
+    with presence(place, "deliverer"), Ledger.open(place) as ledger:
         Deliverer(ledger, settings, settings.service.lease_s).run(ending)
 
 

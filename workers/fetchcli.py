@@ -104,6 +104,7 @@ def query_command(
         )
         wanted = replace(wanted, level=_level(level))
         answers = query(_node(node, settings), wanted, settings)
+        _audit(ledger_place(settings), node, len(answers))
     if as_json:
         _print_json({"found": [one.to_json(accession=show_accession) for one in answers]})
         return
@@ -167,6 +168,7 @@ def fetch_command(
         place = ledger_place(settings)
         with open_inbox(settings, place, inbox_folder(settings, place)) as inbox:
             uids = _studies(source, wanted, (priors_of, earlier))
+            _audit(place, node, len(uids))
             results = list(_fetched(source, uids, inbox, (dry_run, as_json)))
     failed = sum(one.failure is not None for one in results)
     if as_json:
@@ -180,6 +182,18 @@ def fetch_command(
         )
     if failed:
         raise typer.Exit(SOME_INPUT_FAILED)
+
+
+def _audit(place: str, node: str, answers: int) -> None:
+    """Record that somebody has asked an archive; what was asked for may name a patient."""
+    from pipeline.ledger.audit import Audited, record
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.owner import this_person
+
+    with Ledger.open(place) as ledger:
+        subject, detail = f"node {node}", {"answers": answers}
+        told = Audited(action="query", actor=this_person(), subject=subject, detail=detail)
+        record(ledger, told)
 
 
 def _studies(source: "Source", wanted: "Query", earlier: "tuple[str | None, Priors]") -> list[str]:

@@ -28,9 +28,11 @@ from pipeline.ledger.ledger import Ledger
 from pipeline.receive.announcements import announcement_handler
 from pipeline.receive.callers import Callers
 from pipeline.receive.inbox import Inbox
+from pipeline.receive.refusals import Refusals
 from pipeline.receive.server import ReceivingServer, application_entity, receiving_handlers
 from workers.bound import end_with
 from workers.ending import told_to_end
+from workers.presence import presence
 from workers.reports import report_handler
 
 LOG = logging.getLogger(__name__)
@@ -96,7 +98,8 @@ def run_receiver(configuration: Configuration, place: str, inbox: Path) -> int:
             dimse.getsockname()[1],
             extra={"action": "receiver_open"},
         )
-        return _tended(tasks)
+        with presence(place, "receiver", watches=False):
+            return _tended(tasks)
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -164,7 +167,7 @@ def _receive(post: Post, told: threading.Event) -> None:
             settings=settings,
             tls=server_context(post.configuration.tls) if settings.tls else None,
             handlers=(
-                *receiving_handlers(inbox, Callers.parse(settings.callers)),
+                *receiving_handlers(inbox, Callers.parse(settings.callers), Refusals(ledger).note),
                 announcement_handler(Arrivals(ledger), settings.ask_s),
                 report_handler(ledger),
             ),

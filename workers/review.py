@@ -16,6 +16,7 @@ from pipeline.review.app import make_app
 from pipeline.review.passwords import digest_of, drawn_password
 from pipeline.review.server import address, listening, review_server
 from pipeline.review.site import Site
+from workers.presence import presence
 
 LOG = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def run_review(
     """
     settings = configuration.review
     site = Site.open(place, configuration, state)
-    with site, quietly(), listening(settings) as http:
+    with site, quietly(), listening(settings) as http, presence(place, "review"):
         server = review_server(make_app(site), settings, site.ending)
 
         def end(_signal: int, _frame: FrameType | None) -> None:

@@ -14,6 +14,7 @@ from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
 from pipeline.ledger.ledger import Ledger
 from pipeline.locks import locked_if_free
+from workers.presence import presence
 from workers.run import FORCE_S
 from workers.supervisor import Part, Supervisor
 
@@ -95,7 +96,8 @@ def run_up(machine: Machine) -> int:
         parts = _parts(machine)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
-        status = Supervisor(parts).run(ending, by_force)
+        with presence(machine.place, "service"):
+            status = Supervisor(parts).run(ending, by_force)
     LOG.info("the service has ended", extra={"action": "service_ended"})
     return status
 
@@ -135,6 +137,10 @@ def _commands(machine: Machine) -> list[tuple[str, tuple[str, ...], float]]:
         commands.append(("assemble", machine.results, 30.0))
     if machine.configuration.destinations:
         commands.append(("deliver", (), DELIVER_S))
+    if machine.configuration.audit.syslog:
+        commands.append(("forward-audit", (), 30.0))
+    if machine.configuration.retention.is_set:
+        commands.append(("retain", ("--daily",), 60.0))
     if machine.watched:
         commands.append(("watch", machine.watched, 30.0))
     if machine.reviews:

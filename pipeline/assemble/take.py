@@ -14,6 +14,7 @@ from pipeline.ledger.ledger import JobRequest, Ledger, Transaction
 from pipeline.ledger.lineage import lineage_of, overtake
 from pipeline.ledger.queue import JobOrder, Queue, Submission
 from pipeline.ledger.roles import Role
+from pipeline.ledger.transfers import note_received
 from pipeline.submit import Found
 
 REVISION = "late instances made a revision of it"
@@ -66,6 +67,7 @@ def take(study: Arriving, why: str, found: Found, ledger: Ledger) -> Taken:
             job = Queue(ledger).submit_within(session, (request, order), detail=detail)
             if order.role is not Role.SHADOW:
                 jobs.append(job)
+        note_received(session, study.arrival_id)
     return Taken(jobs=tuple(jobs))
 
 

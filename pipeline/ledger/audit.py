@@ -208,7 +208,7 @@ def entries(ledger: Ledger, sought: Sought | None = None) -> tuple[Entry, ...]:
     if sought.limit is not None:
         found = found.limit(sought.limit)
     with ledger.reading() as session:
-        return tuple(_entry(row) for row in reversed(session.scalars(found).all()))
+        return tuple(entry_of(row) for row in reversed(session.scalars(found).all()))
 
 
 def verify(ledger: Ledger, kept: str | None = None) -> Chain:
@@ -228,7 +228,7 @@ def verify(ledger: Ledger, kept: str | None = None) -> Chain:
     """
     events, head, seen = 0, BEGINNING, kept is None
     for row in _rows(ledger):
-        fault = _fault(row, events + 1, head)
+        fault = fault_of(row, events + 1, head)
         if fault is not None:
             return Chain(events=events, head=head, fault=fault)
         events, head = row.number, row.digest
@@ -250,7 +250,7 @@ def _rows(ledger: Ledger) -> Iterator[AuditRow]:
             last = rows[-1].number
 
 
-def _fault(row: AuditRow, number: int, before: str) -> str | None:
+def fault_of(row: AuditRow, number: int, before: str) -> str | None:
     """Tell what is wrong with the event that ought to be the next."""
     if row.number != number:
         return f"event {number} is missing"
@@ -290,7 +290,7 @@ def _outcome(audited: Audited) -> str:
     return "done" if audited.succeeded else "refused"
 
 
-def _entry(row: AuditRow) -> Entry:
+def entry_of(row: AuditRow) -> Entry:
     """Return what a row says."""
     return Entry(
         number=row.number,

@@ -135,6 +135,32 @@ def head_revision() -> str | None:
     return ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
+def scrub(place: str) -> bool:
+    """Have a SQLite file hold nothing that was removed: neither in free pages nor in its journal.
+
+    It is written anew, and whoever writes meanwhile waits. A PostgreSQL database is left alone:
+    its owner vacuums it.
+
+    Returns
+    -------
+        False if somebody reads what is in the journal yet: do it again.
+
+    Raises
+    ------
+    LedgerUnavailable
+        If it cannot be written.
+    """
+    url = parse_url(place)
+    if url.get_backend_name() != "sqlite":
+        return True
+    path = str(url.database)
+    with translated(url), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as plain:
+        plain.execute("PRAGMA secure_delete = ON")
+        plain.execute("VACUUM")
+        busy, _, _ = plain.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
     """Turn what a database driver or a disk raises into the pipeline's own failure."""
@@ -188,6 +214,8 @@ def _keep_promises(engine: Engine) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA synchronous = FULL")
+        # What is removed is overwritten: a study that is forgotten leaves no free page behind.
+        cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")

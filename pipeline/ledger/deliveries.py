@@ -34,6 +34,7 @@ from pipeline.ledger.exchange import DeliveredObject, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.roles import Role
 from pipeline.ledger.tables import ArtifactRow, Job, now
+from pipeline.ledger.transfers import note_sent
 
 __all__ = ["Deliveries", "DeliveryClaim", "SentObject"]
 
@@ -183,6 +184,7 @@ class Deliveries:
             row.failures = 0
             note_answer(session, claim.destination)
             record(session, row.job_id, (Event.DELIVERED, row.attempts), detail=row.destination)
+            note_sent(session, row)
             return DeliveryState.DONE
 
     def confirming(self, claim: DeliveryClaim, after_s: float) -> bool:
@@ -393,4 +395,5 @@ class Deliveries:
                 note_answer(session, claim.destination)
             detail = f"{row.destination}: {failure[0]}: {failure[1]}"
             record(session, row.job_id, (Event.NOT_DELIVERED, row.attempts), detail=detail)
+            note_sent(session, row, failure[0])
         return True

@@ -13,6 +13,7 @@ from threading import Lock
 from pipeline.errors import LedgerUnavailable, PipelineError
 from pipeline.flush import flush
 from pipeline.ledger.reception import Instance, Known
+from pipeline.locks import shared
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -67,15 +68,18 @@ class Committer:
         LedgerUnavailable
             If it cannot be recorded. Its file may lie in place and counts for nothing.
         """
-        # Each on its own: files of several are flushed at the same time.
-        _put(waiting.file, waiting.descriptor, self._root / waiting.instance.relative_path)
-        with self._lock:
-            self._waiting.append(waiting)
-        while not waiting.is_ended:
-            with self._turn:
-                # Whoever had the turn before may have done it.
-                if not waiting.is_ended:
-                    self._carry_out(self._taken())
+        place = self._root / waiting.instance.relative_path
+        # From its place to its row: who removes a study meanwhile does not see a file that is new.
+        with shared(lock_of(self._root, place)):
+            # Each on its own: files of several are flushed at the same time.
+            _put(waiting.file, waiting.descriptor, place)
+            with self._lock:
+                self._waiting.append(waiting)
+            while not waiting.is_ended:
+                with self._turn:
+                    # Whoever had the turn before may have done it.
+                    if not waiting.is_ended:
+                        self._carry_out(self._taken())
         if waiting.problem is not None:
             raise waiting.problem
         assert waiting.known is not None  # noqa: S101 - what the loop ends with
@@ -111,6 +115,14 @@ class Committer:
             flush(folder.parent)
             self._seen.add(folder)
         flush(folder)
+
+
+def lock_of(root: Path, place: Path) -> Path:
+    """Return the lock that is shared while files come into the folder of a study.
+
+    Studies share few: a lock of its own for each would stay when the study goes.
+    """
+    return root / "locks" / place.parent.name[:2]
 
 
 def _put(file: Path, descriptor: int, place: Path) -> None:

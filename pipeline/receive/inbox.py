@@ -108,7 +108,7 @@ class Inbox:
             If it cannot be written.
         """
         try:
-            for name in ("incoming", "studies", "suspects"):
+            for name in ("incoming", "studies", "suspects", "locks"):
                 (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
             flush(root)
             _sweep(root / "incoming")

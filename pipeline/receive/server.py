@@ -207,7 +207,9 @@ def application_entity(settings: ReceiveSettings, contexts: Sequence[Presentatio
     return ae
 
 
-def receiving_handlers(inbox: Inbox, callers: Callers) -> list[Handler]:
+def receiving_handlers(
+    inbox: Inbox, callers: Callers, refused: Callable[[str], None] = lambda _: None
+) -> list[Handler]:
     """Return what is done with requests for an association, and with C-STOREs that are unusual.
 
     Parameters
@@ -216,6 +218,8 @@ def receiving_handlers(inbox: Inbox, callers: Callers) -> list[Handler]:
         Keeps the instances.
     callers
         Who may call.
+    refused
+        Told the address of one who may not.
     """
 
     def requested(event: Event) -> None:
@@ -226,6 +230,7 @@ def receiving_handlers(inbox: Inbox, callers: Callers) -> list[Handler]:
             LOG.warning("a caller is not allowed", extra={"action": "turned_away"})
             event.assoc.acse.send_reject(*CALLING_TITLE_NOT_RECOGNISED)
             event.assoc.kill()
+            refused(event.assoc.requestor.address)
 
     def store(event: Event) -> int:
         """Keep an instance whose command came in pieces: the upper layer takes all others."""

@@ -173,6 +173,25 @@ class Index:
             )
             connection.executemany("DELETE FROM entries WHERE job_id = ?", rows)
 
+    def clean(self) -> None:
+        """Leave nothing of forgotten jobs in the file: neither words nor free pages.
+
+        Raises
+        ------
+        UnusableCall
+            If it cannot be written now.
+        """
+        with self._lock:
+            try:
+                self._connection.execute("INSERT INTO search (search) VALUES ('optimize')")
+                self._connection.commit()
+                self._connection.execute("VACUUM")
+                busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError as problem:
+                raise UnusableCall(f"the search index cannot be written ({problem})") from None
+        if busy:
+            raise UnusableCall("the search index is being read: try again")
+
     def found(self, text: str) -> set[UUID]:
         """Return the jobs that hold all words of a text, or words that begin so."""
         # In quotes nothing is an operator; a quote in a word is doubled.

@@ -14,6 +14,7 @@ from pipeline.ledger import (  # noqa: F401 - add their tables
     audit,
     batchtables,
     exchange,
+    recordtables,
     reviews,
     signins,
     statistics,
@@ -46,6 +47,7 @@ def test_migrations_and_models_agree(place: str) -> None:
                 "model_versions",
                 "batch_studies",
                 "review_readings",
+                "forgettings",
             )
             for check in inspect(connection).get_check_constraints(table)
         ]
@@ -58,6 +60,7 @@ def test_migrations_and_models_agree(place: str) -> None:
         "ck_model_versions_role",
         "ck_batch_studies_state",
         "ck_review_readings_state",
+        "ck_forgettings_state",
     ]
     assert set(Base.metadata.tables) == {
         "studies",
@@ -87,6 +90,10 @@ def test_migrations_and_models_agree(place: str) -> None:
         "saved_views",
         "review_corrections",
         "review_readings",
+        "forgettings",
+        "forgotten_jobs",
+        "legal_holds",
+        "audit_forwarding",
     }
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import create_engine, make_url, text
 from pipeline.ledger.database import migrate_database, parse_url
 
 
-def fresh_ledger(server: str) -> str:
-    """Make a database on a server, migrate its ledger, and return its URL."""
+def fresh_ledger(server: str, *, migrated: bool = True) -> str:
+    """Make a database on a server, migrate its ledger unless told not to, and return its URL."""
     url = make_url(server).set(drivername="postgresql+psycopg")
     name = f"ledger_{uuid4().hex}"
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
@@ -16,5 +16,6 @@ def fresh_ledger(server: str) -> str:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     place = url.set(database=name).render_as_string(hide_password=False)
-    migrate_database(parse_url(place))
+    if migrated:
+        migrate_database(parse_url(place))
     return place

@@ -38,6 +38,10 @@ def test_a_deployment_that_is_right_is_said_to_be(tmp_path: Path) -> None:
     assert status == 0
     # Not every kernel keeps files and connections from those that read.
     assert "resource limits" in found.pop("readers")[1]
+    # Whether something keeps the machine's clock is the machine's.
+    level, told, remedy = found.pop("clock source")
+    assert (level == "ok") == told.startswith("synchronised")
+    assert bool(remedy) == (level == "warn")
     assert {level for level, _, _ in found.values()} == {"ok"}
     assert set(found) >= {"broker", "ledger", "clock", "results", "cores", "providers"}
     assert found["bundle tally"][1].endswith("every byte as listed")

@@ -71,4 +71,9 @@ class FeatureStore:
             "rate_hz": networks.model.rate_hz,
             "marks": MARKS_VERSION,
         }
-        return self.folder / f"{digest_settings(key)}.npz"
+        return self.folder / f"{kept_for(input_digest)}{digest_settings(key)[:32]}.npz"
+
+
+def kept_for(input_digest: str) -> str:
+    """Return what the names of the files begin with that are kept of a video."""
+    return f"{input_digest[:32]}-"

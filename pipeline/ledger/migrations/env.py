@@ -6,6 +6,7 @@ from pipeline.ledger import (  # noqa: F401 - add their tables
     audit,
     batchtables,
     exchange,
+    recordtables,
     reviews,
     signins,
     statistics,
