@@ -132,5 +132,6 @@ def _slice(image: TimeSeries, index: int, *, found: bool) -> SliceResult:
         first_beat=0,
         peak_beat=min(2, image.n_beats - 1),
         peak_shift_mm=(0.5, -0.5),
+        motion_mm=1.2,
         residual_motion_mm=0.2,
     )

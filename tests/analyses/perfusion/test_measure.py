@@ -41,7 +41,8 @@ def slice_result(index: int, chosen: str | None) -> SliceResult:
         first_beat=0,
         peak_beat=0,
         peak_shift_mm=(0.0, 0.0),
-        residual_motion_mm=0.0,
+        motion_mm=1.0,
+        residual_motion_mm=0.5,
     )
 
 
