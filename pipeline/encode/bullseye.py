@@ -80,6 +80,7 @@ def draw_bullseye(
     paper: str = PAPER,
     ink: str = INK,
     empty: str = EMPTY,
+    size: float = 7.0,
 ) -> None:
     """Draw the segments with their numbers; those without one stay empty.
 
@@ -91,6 +92,8 @@ def draw_bullseye(
         A number of each segment that has one.
     paper, ink, empty
         Colours of what is around, of letters on dark paper and of segments without a number.
+    size
+        Size of letters [points].
     """
     largest = max(values.values(), default=1.0) or 1.0
     for first, count, outer in RINGS:
@@ -113,7 +116,7 @@ def draw_bullseye(
                 text,
                 ha="center",
                 va="center",
-                fontsize=7,
+                fontsize=size,
                 color=letters,
             )
     axes.set_xlim(-4.1, 4.1)

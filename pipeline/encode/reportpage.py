@@ -241,7 +241,14 @@ def _segments(
     # Without an addition the bull's-eye has all of the column.
     eye = figure.add_subplot(grid[0, 0] if additions else grid[:, 0])
     if result.aha.measurements:
-        draw_bullseye(eye, segment_values(result), paper="white", ink=INK, empty="#eceff1")
+        draw_bullseye(
+            eye,
+            segment_values(result),
+            paper="white",
+            ink=INK,
+            empty="#eceff1",
+            size=5.0 if additions else SIZE,
+        )
         _titled(eye, "Upslope relative to LV blood")
     else:
         eye.set_axis_off()

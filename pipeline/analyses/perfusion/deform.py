@@ -21,8 +21,8 @@ RANK = 4
 """Rank of the model: baseline, both ventricles, myocardium."""
 
 WINDOW_MM = 24.0
-"""Half the side of the window over which a field is the same [mm]. On labelled series, half of it
-takes noise and contrast for deformation."""
+"""Half the side of the window over which a field is the same [mm]: about half the heart's
+diameter."""
 
 WARPS = 5
 """Times that the flow is looked for anew on the frame as it was moved so far."""
