@@ -151,7 +151,8 @@ def deformed_masks(
 def on_series(data: Path, split: str, *, deformable: bool) -> None:
     """Print the Dice between beats of each series, and what is left."""
     rows = []
-    print("series | Dice uncorrected | rigid | left, uncorrected [mm] | left, rigid | deformable")
+    more = " | Dice on the square, rigid | deformable | least Jacobian" if deformable else ""
+    print(f"series | Dice uncorrected | rigid | left, uncorrected [mm] | left, rigid{more}")
     for one, labels in labelled(data, split):
         still = np.zeros((len(one.frames), 2))
         shifts = estimate_shifts(one.frames, one.centre, one.spacing_mm)

@@ -45,18 +45,24 @@ def page_object(
     """
     series, header = source
     named = identification(ROLE, header, context)
-    equipment = named.pop("contributing_equipment")
     instance = SOPClass(
+        study_instance_uid=header.StudyInstanceUID,
+        series_instance_uid=named["series_instance_uid"],
+        series_number=named["series_number"],
+        sop_instance_uid=named["sop_instance_uid"],
+        instance_number=named["instance_number"],
         sop_class_uid=EncapsulatedPDFStorage,
         modality="DOC",
+        manufacturer=named["manufacturer"],
+        manufacturer_model_name=named["manufacturer_model_name"],
+        software_versions=named["software_versions"],
+        device_serial_number=named["device_serial_number"],
         transfer_syntax_uid=ExplicitVRLittleEndian,
         series_description="Vesalius report, one page",
-        study_instance_uid=header.StudyInstanceUID,
         specific_character_set=header.get("SpecificCharacterSet"),
-        **named,
     )
     instance.copy_patient_and_study_information(header)
-    instance.ContributingEquipmentSequence = DicomSequence(equipment)
+    instance.ContributingEquipmentSequence = named["contributing_equipment"]
     instance.ConversionType = "WSD"
     instance.AcquisitionDateTime = None
     # The page says who was imaged.
@@ -68,8 +74,9 @@ def page_object(
     name_sources(instance, series)
     # The same references go by another name in documents, without the numbers of frames.
     instance.SourceInstanceSequence = DicomSequence(
-        [_without_frames(item) for item in instance.pop("SourceImageSequence").value]
+        [_without_frames(item) for item in instance.SourceImageSequence]
     )
+    del instance.SourceImageSequence
     del instance.ReferencedSeriesSequence
     instance.EncapsulatedDocumentLength = len(page)
     instance.EncapsulatedDocument = page + b"\0" * (len(page) % 2)

@@ -11,8 +11,7 @@ import numpy as np
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from pydicom.dataset import Dataset
 
-from pipeline.analyses.perfusion.aha import SegmentMeasurement
-from pipeline.analyses.perfusion.result import PerfusionResult, SliceResult
+from pipeline.analyses.perfusion.result import PerfusionResult, SegmentMeasurement, SliceResult
 from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
 from pipeline.encode.context import EncodingContext
 from pipeline.study import InputSeries

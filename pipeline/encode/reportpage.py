@@ -216,9 +216,9 @@ def _curves(axes: Axes, image: TimeSeries, result: PerfusionResult, index: int) 
     axes.tick_params(labelsize=TINY, length=2, pad=1)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    names = (("blood pool", BLOOD_COLOUR), ("myocardium", MYOCARDIUM_COLOUR))
+    names = [("blood pool", BLOOD_COLOUR), ("myocardium", MYOCARDIUM_COLOUR)]
     if behind:
-        names = (*names, ("segments", FAINT))
+        names.append(("segments", FAINT))
     for place, (name, colour) in enumerate(names):
         axes.text(
             0.99,
