@@ -32,8 +32,9 @@ from pipeline.quiet import quietly
 from pipeline.study import Artifact, InputSeries, VideoSeries
 
 DESCRIPTION = (
-    "Perfusion analysis: measurements, overview, segmentation and its uncertainty; then, for each "
-    "slice, the source image of the beat at which the blood pool is brightest. For research only."
+    "Perfusion analysis: measurements, overview, a page to sign, segmentation and its uncertainty; "
+    "then, for each slice, the source image of the beat at which the blood pool is brightest. For "
+    "research only."
 )
 """What the key objects are."""
 
@@ -128,7 +129,7 @@ def _write_dicom(
     shown = [series.frames[s.peak_beat][s.slice_index] for s in result.slices if s.chosen_member]
     # One form of the segmentation: they say the same, and DCMTK 3.6.7 opens no document
     # that points at a label map.
-    keys = [result_object(o) for o in (report, picture, segmentations[0], uncertainty)]
+    keys = [result_object(o) for o in (report, picture, signed, segmentations[0], uncertainty)]
     document = key_object_document([*keys, *source_objects(shown)], DESCRIPTION, header, context)
     written.append(write_object(document, KIND, folder, FILE))
     return written
