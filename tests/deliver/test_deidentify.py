@@ -284,7 +284,7 @@ def test_a_document_is_replaced_by_an_empty_page(
     report = deidentified(path, tmp_path / "clean.dcm", KEY)
     clean, before = pydicom.dcmread(tmp_path / "clean.dcm"), pydicom.dcmread(path)
     assert report.warnings == ("the encapsulated document is replaced by an empty page",)
-    assert clean.EncapsulatedDocument.rstrip(b" \0") == EMPTY_PAGE.rstrip()
+    assert clean.EncapsulatedDocument.rstrip() == EMPTY_PAGE.rstrip()
     assert len(before.EncapsulatedDocument) > 10_000
     assert clean.BurnedInAnnotation == "NO"
     assert check(tmp_path / "clean.dcm") == ()
