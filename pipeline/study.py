@@ -242,7 +242,8 @@ class Artifact:
 
     kind: str
     """What it is: ``segmentation``, ``uncertainty_map``, ``report``, ``overview``, ``image``,
-    ``key_frame``, ``key_objects``, ``figure``, ``nifti``, those of ``EVIDENCE`` and the like."""
+    ``key_frame``, ``key_objects``, ``report_page``, ``figure``, ``nifti``, those of ``EVIDENCE``
+    and the like."""
 
     relative_path: str
     """Path under the output folder, with forward slashes."""

@@ -83,6 +83,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ("[perfusion]\nuncertanty_stride = 4", r"unknown key perfusion\.uncertanty_stride"),
         ("[perfusio]\nuncertainty_stride = 4", "unknown key perfusio; known are perfusion, "),
         ("perfusion = 4", "perfusion is no table"),
+        ('[perfusion]\nmotion = "elastic"', "'elastic', possible are none, rigid, deformable"),
         ("[perfusion]\nuncertainty_stride = 3", "uncertainty_stride is 3, possible are 2, 4, 8"),
         ("[perfusion]\nuncertainty_stride = 4.0", r"uncertainty_stride is 4\.0, needed is a whole"),
         ("[perfusion]\nuncertainty_stride = true", "uncertainty_stride is True, needed is a whole"),

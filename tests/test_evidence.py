@@ -167,6 +167,7 @@ def test_every_member_shows_what_it_found_and_the_chosen_one_is_the_result(
         assert own["myocardium"] == series["myocardium"]
         assert own["blood_pool"] == series["blood_pool"]
         assert len(drawn["t"]) == len(drawn["shifts_mm"]) == len(series["myocardium"])
+        assert len(drawn["remaining_mm"]) == len(drawn["t"])
 
 
 def test_a_slice_without_a_result_keeps_what_its_members_found(

@@ -189,3 +189,17 @@ def test_noise_without_signal_is_rayleigh_and_with_much_signal_is_normal() -> No
     full = acquired(draws, np.full((40, 64, 64), 50.0, np.float32), 1.0)
     assert full.mean() == pytest.approx(50.0, abs=0.05)
     assert full.std() == pytest.approx(empty.std() / 0.655, rel=0.15)
+
+
+def test_a_breath_moves_the_heart_and_nothing_else_of_the_study() -> None:
+    still = perfusion_phantom(3, SMALL)
+    moved = perfusion_phantom(3, replace(SMALL, jump_mm=25.0))
+    np.testing.assert_array_equal(moved.labels, still.labels)
+    np.testing.assert_array_equal(moved.image.times_s, still.image.times_s)
+    by = moved.shifts_mm - still.shifts_mm
+    np.testing.assert_allclose(by.mean(axis=0), 0, atol=1e-9)
+    assert 20 < np.ptp(by, axis=0).max() < 60
+    steps = np.linalg.norm(np.diff(by[:, 0], axis=0), axis=1)
+    # Breaths are few, and the heart drifts between them.
+    assert 1 <= (steps > 2.0).sum() <= 6
+    assert np.median(steps) < 0.5

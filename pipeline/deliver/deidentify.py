@@ -41,6 +41,17 @@ METHOD = (
 )
 """De-identification Method (0012,0063)."""
 
+DOCUMENT = "EncapsulatedDocument"
+
+EMPTY_PAGE = (
+    b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
+    b"2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
+    b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\n"
+    b"xref\n0 4\n0000000000 65535 f \n0000000009 00000 n \n0000000052 00000 n \n"
+    b"0000000101 00000 n \ntrailer<</Size 4/Root 1 0 R>>\nstartxref\n164\n%%EOF\n"
+)
+"""A page of A4 with nothing on it."""
+
 FRAMES = "frames are not altered"
 
 TEXT_IN_PICTURES = frozenset({"SC", "US", "IVUS", "ES", "XC", "GM", "OP", "OT", "DOC", "SM", "ECG"})
@@ -132,6 +143,7 @@ def deidentified(path: Path, target: Path, key: bytes) -> Report:
             warnings = (*_about_pictures(dataset), FRAMES) if _has_frames(dataset) else ()
             cleaner = Cleaner(pseudonyms, str(dataset.get("SOPClassUID", "")))
             cleaner.clean(dataset)
+            warnings += _without_document(dataset, cleaner.counts)
             methods = _state(dataset)
             _renew_meta(dataset)
             part = target.with_name(f".{target.name}.part")
@@ -179,6 +191,18 @@ def _renew_meta(dataset: Dataset) -> None:
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta = meta
     dataset.preamble = b"\0" * 128
+
+
+def _without_document(dataset: Dataset, counts: Counter[tuple[int, str]]) -> tuple[str, ...]:
+    """Put an empty page in the place of a document, whose text nobody can clean; tell so."""
+    if DOCUMENT not in dataset:
+        return ()
+    dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    dataset.EncapsulatedDocument = EMPTY_PAGE + b" " * (len(EMPTY_PAGE) % 2)
+    dataset.EncapsulatedDocumentLength = len(EMPTY_PAGE)
+    dataset.BurnedInAnnotation = "NO"
+    counts[dataset[DOCUMENT].tag, "replaced"] += 1
+    return ("the encapsulated document is replaced by an empty page",)
 
 
 def _has_frames(dataset: Dataset) -> bool:

@@ -28,6 +28,7 @@ RINGS = ((1, 6, 4.0), (7, 6, 3.0), (13, 4, 2.0), (17, 1, 1.0))
 
 DPI, INCHES = 110, 4.4
 PAPER, INK, EMPTY = "#101418", "#e8ecf0", "#2a3138"
+DARK, LIGHT = PAPER, INK
 
 TITLES = {"rest": "at rest", "stress": "under stress"}
 
@@ -64,7 +65,7 @@ def write_bullseye(result: PerfusionResult, path: Path) -> None:
     figure.set_facecolor(PAPER)
     axes = figure.add_subplot()
     axes.set_facecolor(PAPER)
-    _draw(axes, segment_values(result))
+    draw_bullseye(axes, segment_values(result))
     state = f", {TITLES[result.state]}" if result.state else ""
     axes.set_title(f"upslope relative to LV blood{state}", fontsize=9, color=INK)
     figure.text(0.5, 0.005, "For research only", ha="center", fontsize=7, color=INK)
@@ -72,8 +73,28 @@ def write_bullseye(result: PerfusionResult, path: Path) -> None:
     figure.savefig(path, metadata={"Software": None})
 
 
-def _draw(axes: Axes, values: Mapping[int, float]) -> None:
-    """Draw the segments with their numbers; those without one stay empty."""
+def draw_bullseye(
+    axes: Axes,
+    values: Mapping[int, float],
+    *,
+    paper: str = PAPER,
+    ink: str = INK,
+    empty: str = EMPTY,
+    size: float = 7.0,
+) -> None:
+    """Draw the segments with their numbers; those without one stay empty.
+
+    Parameters
+    ----------
+    axes
+        Where.
+    values
+        A number of each segment that has one.
+    paper, ink, empty
+        Colours of what is around, of letters on dark paper and of segments without a number.
+    size
+        Size of letters [points].
+    """
     largest = max(values.values(), default=1.0) or 1.0
     for first, count, outer in RINGS:
         for place in range(count):
@@ -81,21 +102,22 @@ def _draw(axes: Axes, values: Mapping[int, float]) -> None:
             segment = first + place
             value = values.get(segment)
             shade = None if value is None else min(1.0, max(0.0, value / largest))
-            colour = EMPTY if shade is None else colormaps[COLOURS](shade)
-            wedge = Wedge((0, 0), outer, start, start + width, width=1.0, fc=colour, ec=PAPER, lw=2)
+            colour = empty if shade is None else colormaps[COLOURS](shade)
+            wedge = Wedge((0, 0), outer, start, start + width, width=1.0, fc=colour, ec=paper, lw=2)
             axes.add_patch(wedge)
             middle = np.deg2rad(start + width / 2)
             radius = outer - 0.5 if count > 1 else 0.0
             text = f"{segment}" if value is None else f"{segment}\n{value:.2f}"
-            dark = shade is not None and shade > 0.6
+            # Letters are light on the dark half of the colours, and dark on the other.
+            letters = ink if shade is None else LIGHT if shade <= 0.6 else DARK
             axes.text(
                 radius * float(np.cos(middle)),
                 radius * float(np.sin(middle)),
                 text,
                 ha="center",
                 va="center",
-                fontsize=7,
-                color=PAPER if dark else INK,
+                fontsize=size,
+                color=letters,
             )
     axes.set_xlim(-4.1, 4.1)
     axes.set_ylim(-4.1, 4.1)

@@ -104,6 +104,10 @@ MEASUREMENTS = {
         "relative-upslope", PRIVATE_SCHEME, "Upslope relative to LV blood pool"
     ),
     "volume_ml": _concept("118565006", "SCT", "Volume"),
+    "motion_mm": _concept("motion", PRIVATE_SCHEME, "Motion between heart beats"),
+    "residual_motion_mm": _concept(
+        "residual-motion", PRIVATE_SCHEME, "Motion of the heart left after correction"
+    ),
     "u_pp": _concept("u-pp", PRIVATE_SCHEME, "Uncertainty per myocardial pixel"),
 }
 """Concept of each measurement, by its key in the manifest."""
@@ -140,6 +144,7 @@ SEGMENT_MEASUREMENTS = {
 
 UNITS = {
     "ml": _concept("ml", "UCUM", "milliliter"),
+    "mm": _concept("mm", "UCUM", "millimeter"),
     "mm2": _concept("mm2", "UCUM", "square millimeter"),
     "1": _concept("1", "UCUM", "no units"),
     "{intensity}": _concept("{intensity}", "UCUM", "intensity"),

@@ -169,8 +169,10 @@ def _slice_curves(
 
 def _result_curves(result: PerfusionResult, index: int) -> dict[str, object]:
     """Return the curves of a slice that its result consists of, as JSON values."""
-    curves = result.curves
+    curves, course = result.curves, result.motion
+    left = () if course is None else tuple(course.remaining_mm[:, index])
     return {
+        "remaining_mm": [_values(shift) for shift in left],
         "chosen_member": result.slices[index].chosen_member,
         "t": _values(curves.times_s[:, index]),
         "series": [

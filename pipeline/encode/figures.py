@@ -33,6 +33,10 @@ PAPER, INK = "#101418", "#e8ecf0"
 LARGEST_UNCERTAINTY = 0.15
 """Standard deviation that is shown brightest."""
 
+MOTION_COLOURS = ("#6cb4ff", "#ffb347")
+LEAST_MOTION_MM = 5.0
+"""Smallest displacement at the top of a figure of motion [mm]: small ones look small."""
+
 Draw = Callable[[Axes, int], None]
 """Draws one slice on a pair of axes."""
 
@@ -87,6 +91,26 @@ class Panels:
         axes.set_title(f"slice {index + 1}", fontsize=9)
         axes.legend(fontsize=7, loc="best", facecolor=PAPER, labelcolor=INK, edgecolor=INK)
 
+    def motion(self, axes: Axes, index: int) -> None:
+        """Draw how far the heart lies from its place on each beat, and what of it is left."""
+        found, course = self._result.slices[index], self._result.motion
+        if course is not None:
+            beats = np.arange(1, self._image.n_beats + 1)
+            lengths = {
+                "found": np.linalg.norm(course.shifts_mm[:, index], axis=1),
+                "left": np.linalg.norm(course.remaining_mm[:, index], axis=1),
+            }
+            for (name, length), colour in zip(lengths.items(), MOTION_COLOURS, strict=True):
+                axes.plot(beats, length, color=colour, label=name)
+            axes.set_ylim(0.0, max(LEAST_MOTION_MM, 1.05 * float(lengths["found"].max())))
+            axes.legend(fontsize=7, loc="best", facecolor=PAPER, labelcolor=INK, edgecolor=INK)
+        axes.set_xlabel("heart beat", fontsize=8)
+        axes.set_ylabel("displacement [mm]", fontsize=8)
+        axes.tick_params(labelsize=7)
+        left = found.residual_motion_mm
+        told = f", {left:.1f} mm left" if np.isfinite(left) else ""
+        axes.set_title(f"slice {index + 1}: motion {found.motion_mm:.1f} mm{told}", fontsize=9)
+
     def _view(self, found: SliceResult) -> tuple[slice, slice]:
         """Return the rows and columns around the heart."""
         inverse = np.linalg.inv(self._image.affine)
@@ -140,6 +164,8 @@ def write_figures(image: TimeSeries, result: PerfusionResult, folder: Path) -> t
         "uncertainty.png": panels.uncertainty,
         "curves.png": panels.curves,
     }
+    if result.motion is not None:
+        drawn["motion.png"] = panels.motion
     n_slices = len(result.slices)
     for name, draw in drawn.items():
         columns = min(n_slices, MOST_COLUMNS)

@@ -9,6 +9,9 @@ from pathlib import Path
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.encode.bullseye import write_bullseye
 from pipeline.encode.context import UNKNOWN_DATE, EncodingContext, stated_moment
+from pipeline.encode.encapsulated import FILE as PAGE_FILE
+from pipeline.encode.encapsulated import KIND as PAGE_KIND
+from pipeline.encode.encapsulated import page_object
 from pipeline.encode.figures import overview, write_figures
 from pipeline.encode.keyobject import (
     FILE,
@@ -21,6 +24,7 @@ from pipeline.encode.overview import overview_object
 from pipeline.encode.parametricmap import uncertainty_object
 from pipeline.encode.provenance import artifact, write_object
 from pipeline.encode.report import report_object
+from pipeline.encode.reportpage import report_page
 from pipeline.encode.segmentation import segmentation_object, segmentation_role
 from pipeline.encode.sources import source_header, stand_ins
 from pipeline.imaging.nifti import write_volume
@@ -28,8 +32,9 @@ from pipeline.quiet import quietly
 from pipeline.study import Artifact, InputSeries, VideoSeries
 
 DESCRIPTION = (
-    "Perfusion analysis: measurements, overview, segmentation and its uncertainty; then, for each "
-    "slice, the source image of the beat at which the blood pool is brightest. For research only."
+    "Perfusion analysis: measurements, overview, a page to sign, segmentation and its uncertainty; "
+    "then, for each slice, the source image of the beat at which the blood pool is brightest. For "
+    "research only."
 )
 """What the key objects are."""
 
@@ -38,6 +43,9 @@ FIGURES = "figures"
 
 BULLSEYE = "bullseye.png"
 """The bull's-eye among them."""
+
+PAGE = "report.pdf"
+"""The page that sums up the result, without who was imaged."""
 
 
 def encode_perfusion(
@@ -73,6 +81,10 @@ def encode_perfusion(
         write_volume(volume, folder / f"{name}.nii.gz")
         written.append(artifact("nifti", folder, f"{name}.nii.gz"))
     (folder / FIGURES).mkdir()
+    notes = encoding_notes(series)
+    page = report_page(result, series, context, named=False, notes=notes)
+    (folder / FIGURES / PAGE).write_bytes(page)
+    written.append(artifact(PAGE_KIND, folder, f"{FIGURES}/{PAGE}"))
     for name in write_figures(series.image, result, folder / FIGURES):
         written.append(artifact("figure", folder, f"{FIGURES}/{name}"))
     if result.aha.measurements:
@@ -110,10 +122,14 @@ def _write_dicom(
     written.append(write_object(report, "report", folder, "report.dcm"))
     picture = overview_object(overview(series.image, result), (series, header), context)
     written.append(write_object(picture, "overview", folder, "overview.dcm"))
+    notes = encoding_notes(series)
+    page = report_page(result, series, context, named=True, notes=notes)
+    signed = page_object(page, (series, header), context)
+    written.append(write_object(signed, PAGE_KIND, folder, PAGE_FILE))
     shown = [series.frames[s.peak_beat][s.slice_index] for s in result.slices if s.chosen_member]
     # One form of the segmentation: they say the same, and DCMTK 3.6.7 opens no document
     # that points at a label map.
-    keys = [result_object(o) for o in (report, picture, segmentations[0], uncertainty)]
+    keys = [result_object(o) for o in (report, picture, signed, segmentations[0], uncertainty)]
     document = key_object_document([*keys, *source_objects(shown)], DESCRIPTION, header, context)
     written.append(write_object(document, KIND, folder, FILE))
     return written

@@ -55,6 +55,34 @@ def heart_motion(draws: Draws, times_s: NDArray[np.float64]) -> Motion:
     return Motion(shifts_mm=shifts - shifts.mean(axis=0), growth=growth - growth.mean(axis=0))
 
 
+def with_jumps(motion: Motion, rng: np.random.Generator, jump_mm: float) -> Motion:
+    """Return a motion with breaths between stretches of beats in which the breath was held.
+
+    One to three breaths fall somewhere in the series; each takes one or two beats and leaves all
+    slices at another place along the breath. Within a stretch, the heart drifts by up to a fifth.
+
+    Parameters
+    ----------
+    motion
+        The motion without them.
+    rng
+        Random numbers.
+    jump_mm
+        Largest displacement between two stretches, the first of which has it [mm].
+    """
+    n_beats = len(motion.shifts_mm)
+    n_jumps = int(rng.integers(1, 4))
+    starts = np.sort(rng.choice(np.arange(4, n_beats - 3), n_jumps, replace=False))
+    sizes = np.append(1.0, rng.uniform(0.3, 1.0, n_jumps - 1))
+    steps = np.where(np.arange(n_jumps) % 2, -1.0, 1.0) * rng.permutation(sizes) * jump_mm
+    beats = np.arange(n_beats)[:, None]
+    taken = np.clip((beats - starts + 1) / rng.integers(1, 3, n_jumps), 0.0, 1.0)
+    along = taken @ steps + rng.uniform(-0.2, 0.2) * jump_mm * beats[:, 0] / n_beats
+    angle = rng.uniform(-0.6, 0.6)
+    shifts = motion.shifts_mm + np.outer(along, [np.cos(angle), np.sin(angle)])[:, None]
+    return Motion(shifts_mm=shifts - shifts.mean(axis=0), growth=motion.growth)
+
+
 def _breathing(draws: Draws, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the displacement along the breath [mm]: a held breath that drifts, then breaths."""
     span = max(float(times_s.max()), 1.0)

@@ -12,13 +12,16 @@ from pipeline.phantom.chest import Chest, draw_chest, paint_chest
 from pipeline.phantom.draws import TYPICAL_SPREAD, Draws
 from pipeline.phantom.heart import Heart, draw_heart, insertions_mm, paint_heart
 from pipeline.phantom.kinetics import contrast_curves
-from pipeline.phantom.motion import displaced, heart_motion
+from pipeline.phantom.motion import displaced, heart_motion, with_jumps
 from pipeline.phantom.placement import Placement, binned, short_axis_affine
 from pipeline.phantom.signals import tissue_signals
 from pipeline.phantom.tissue import Tissue
 
 FRAME_OF_REFERENCE_UID = "2.25.175836741302285374128943577716905413321"
 """Frame of Reference UID (0020,0052) of every phantom: they share one made-up patient."""
+
+JUMPS = 1
+"""Names the random numbers of jumps: those of all else stay as they are without."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +45,10 @@ class PhantomSettings:
 
     slice_spacing_mm: float = 10.0
     """Distance between slices [mm]."""
+
+    jump_mm: float = 0.0
+    """Largest displacement by breaths between stretches of beats in which it was held [mm], on top
+    of the motion that is drawn; 0 for none."""
 
     randomise: bool = False
     """Draw from the full ranges, rarities included, for training; else close to a typical study."""
@@ -86,6 +93,8 @@ def perfusion_phantom(seed: int, settings: PhantomSettings = DEFAULT_SETTINGS) -
     placement = _placement(draws, settings)
     times = _beat_times(draws, settings)
     motion = heart_motion(draws, times)
+    if settings.jump_mm > 0:
+        motion = with_jumps(motion, np.random.default_rng((seed, JUMPS)), settings.jump_mm)
     curves = contrast_curves(draws, float(times.max()), _arrival_s(draws, times))
     signals = tissue_signals(draws, draw_sequence(draws), curves)
     heart = draw_heart(draws)

@@ -120,7 +120,8 @@ def remeasure(
     else:
         labels = _unpacked(before.segmentation, correction.content)
     try:
-        result = remeasured(series.image, before, labels, _grid(past, configuration), members)
+        model = _grid(past, configuration), configuration.perfusion.motion
+        result = remeasured(series.image, before, labels, model, members)
     except AnalysisFailed as problem:
         raise ReviewRefused(str(problem)) from problem
     return result, series
@@ -311,13 +312,20 @@ def _slice(values: Mapping[str, Any]) -> SliceResult:
         first_beat=int(values["first_beat"]),
         peak_beat=int(values["peak_beat"]),
         peak_shift_mm=(row, column),
-        residual_motion_mm=float(values["residual_motion_mm"]),
+        # Before it was measured what is left, the mean step between beats went by that name.
+        motion_mm=float(values.get("motion_mm", values["residual_motion_mm"])),
+        residual_motion_mm=_or_unknown(values["residual_motion_mm"], "motion_mm" in values),
     )
 
 
 def _or_infinite(value: float | None) -> float:
     """Return a number, infinite where JSON has none."""
     return float("inf") if value is None else float(value)
+
+
+def _or_unknown(value: float | None, known: bool) -> float:
+    """Return a number, NaN where there is none."""
+    return float(value) if known and value is not None else float("nan")
 
 
 def _records(outcome: Mapping[str, object], key: str) -> list[Mapping[str, Any]]:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.config import GateSettings
 from pipeline.deliver.cleaning import TABLE
-from pipeline.deliver.deidentify import FRAMES, deidentified
+from pipeline.deliver.deidentify import EMPTY_PAGE, FRAMES, deidentified
 from pipeline.deliver.gate import check
 from pipeline.deliver.pseudonyms import Pseudonyms
 from pipeline.errors import UnreadableFile, UnusableCall
@@ -138,6 +138,7 @@ OBJECTS = (
     "perfusion/report.dcm",
     "perfusion/overview.dcm",
     "perfusion/key_objects.dcm",
+    "perfusion/report_page.dcm",
     "reconstruction/enhanced.dcm",
     "reconstruction/images/IM00001.dcm",
     "phases/report.dcm",
@@ -274,6 +275,26 @@ def test_what_may_show_in_the_pictures_is_warned_of(
     assert any(told in warning for warning in report.warnings)
     tags = list(pydicom.dcmread(tmp_path / "clean.dcm").keys())
     assert not any(tag.group & 0xFF00 == 0x6000 for tag in tags)
+
+
+def test_a_document_is_replaced_by_an_empty_page(
+    written: Mapping[str, Path], tmp_path: Path
+) -> None:
+    path = written["perfusion/report_page.dcm"]
+    report = deidentified(path, tmp_path / "clean.dcm", KEY)
+    clean, before = pydicom.dcmread(tmp_path / "clean.dcm"), pydicom.dcmread(path)
+    assert report.warnings == ("the encapsulated document is replaced by an empty page",)
+    assert clean.EncapsulatedDocument.rstrip() == EMPTY_PAGE.rstrip()
+    assert len(before.EncapsulatedDocument) > 10_000
+    assert clean.BurnedInAnnotation == "NO"
+    assert check(tmp_path / "clean.dcm") == ()
+
+
+def test_the_empty_page_says_where_its_parts_lie() -> None:
+    parts = [EMPTY_PAGE.index(b"%d 0 obj" % number) for number in (1, 2, 3)]
+    listed = [int(line[:10]) for line in EMPTY_PAGE.splitlines() if line.endswith(b" n ")]
+    assert listed == parts
+    assert int(EMPTY_PAGE.split(b"startxref\n")[1].split()[0]) == EMPTY_PAGE.index(b"xref\n0")
 
 
 def test_a_uid_of_the_standard_stays_and_others_are_valid() -> None:

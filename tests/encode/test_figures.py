@@ -13,7 +13,7 @@ from pipeline.imaging.volume import TimeSeries
 from tests.support.results import result_on
 from tests.support.traps import stack
 
-NAMES = ("segmentation.png", "uncertainty.png", "curves.png")
+NAMES = ("segmentation.png", "uncertainty.png", "curves.png", "motion.png")
 
 
 @pytest.fixture(scope="module")

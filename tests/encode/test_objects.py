@@ -42,6 +42,7 @@ OBJECTS = (
     "uncertainty.dcm",
     "report.dcm",
     "overview.dcm",
+    "report_page.dcm",
 )
 
 

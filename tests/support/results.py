@@ -11,6 +11,7 @@ from pipeline.analyses.perfusion.result import (
     AhaResult,
     AhaSlice,
     MemberScore,
+    MotionCourse,
     PerfusionResult,
     SegmentMeasurement,
     SliceResult,
@@ -66,6 +67,10 @@ def result_on(image: TimeSeries, *, empty_slices: tuple[int, ...] = ()) -> Perfu
         stage_seconds={},
         aha=_aha(image, [s.slice_index for s in slices if s.chosen_member]),
         state="stress",
+        motion=MotionCourse(
+            shifts_mm=rng.normal(0, 2.0, (*image.times_s.shape, 2)),
+            remaining_mm=rng.normal(0, 0.2, (*image.times_s.shape, 2)),
+        ),
     )
 
 
@@ -132,5 +137,6 @@ def _slice(image: TimeSeries, index: int, *, found: bool) -> SliceResult:
         first_beat=0,
         peak_beat=min(2, image.n_beats - 1),
         peak_shift_mm=(0.5, -0.5),
+        motion_mm=1.2,
         residual_motion_mm=0.2,
     )

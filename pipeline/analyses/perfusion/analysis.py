@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.locate import likely_places
 from pipeline.analyses.perfusion.measure import mean_curve, measure
-from pipeline.analyses.perfusion.motion import residual_motion_mm
+from pipeline.analyses.perfusion.motion import motion_mm
 from pipeline.analyses.perfusion.networks import Pool
 from pipeline.analyses.perfusion.pool import MemberMaps, Network, choose, score, sweep
-from pipeline.analyses.perfusion.prepare import PreparedSlice, prepare_slice
+from pipeline.analyses.perfusion.prepare import PreparedSlice, motion_course, prepare_standing
+from pipeline.analyses.perfusion.residual import LARGE_RESIDUAL_MM, residual_motion_mm
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     MYOCARDIUM,
@@ -156,7 +157,7 @@ def analyse_slice(
     stopwatch
         Takes the time of the stages ``locate``, ``prepare`` and ``infer``.
     """
-    pool, _ = model
+    pool, settings = model
     frames = series.image.array[:, index]
     spacing = series.image.spacing_mm[1:]
     with stopwatch.stage("locate"):
@@ -164,7 +165,9 @@ def analyse_slice(
     tried: list[SliceAnalysis] = []
     for place in places:
         with stopwatch.stage("prepare"):
-            prepared = prepare_slice(frames, spacing, place, pool.grid)
+            prepared = prepare_standing(
+                frames, spacing, place, (pool.locator, pool.grid), settings.motion
+            )
         tried.append(_segmented(prepared, (frames.shape[1], frames.shape[2]), model, stopwatch))
         # A heart that no member finds plausible is looked for where it is next likely.
         if tried[-1].chosen is not None:
@@ -240,6 +243,7 @@ def _assemble(
         stage_seconds=stopwatch.seconds,
         aha=aha,
         state=state_of(_described_as(series), settings.rest_words, settings.stress_words),
+        motion=motion_course([f.prepared for f in found]),
         evidence=_evidence(found, pool),
     )
 
@@ -332,7 +336,8 @@ def _slice_result(
             float(prepared.shifts_mm[brightest, 0]),
             float(prepared.shifts_mm[brightest, 1]),
         ),
-        residual_motion_mm=residual_motion_mm(prepared.shifts_mm),
+        motion_mm=motion_mm(prepared.shifts_mm),
+        residual_motion_mm=residual_motion_mm(prepared.remaining_mm),
     )
 
 
@@ -350,6 +355,9 @@ def _notes(found: list[SliceAnalysis], settings: PerfusionSettings) -> Iterator[
                 f"slice {index}: no plausible myocardium where the heart was likeliest; found at "
                 f"place {slice_analysis.place_rank}"
             )
+        left = residual_motion_mm(slice_analysis.prepared.remaining_mm)
+        if left > LARGE_RESIDUAL_MM:
+            yield f"slice {index}: the heart still moves by {left:.1f} mm after correction"
         if slice_analysis.prepared.confidence < LOW_CONFIDENCE:
             yield (
                 f"slice {index}: heart found with a confidence of only "

@@ -96,12 +96,20 @@ def measure(
         if result.chosen_member is not None:
             found += _areas(segmentation, result.slice_index)
             found += _upslopes(curves, result.slice_index, f"{{intensity}}/{step}")
-            found.append(
-                Measurement(
-                    name="u_pp", value=result.u_pp, unit="1", slice_index=result.slice_index
-                )
-            )
+            found += _of_slice(result)
     return tuple(found)
+
+
+def _of_slice(result: SliceResult) -> Iterator[Measurement]:
+    """Yield what is known of a slice as a whole."""
+    values = (
+        ("u_pp", result.u_pp, "1"),
+        ("motion_mm", result.motion_mm, "mm"),
+        ("residual_motion_mm", result.residual_motion_mm, "mm"),
+    )
+    for name, value, unit in values:
+        if name == "u_pp" or np.isfinite(value):
+            yield Measurement(name=name, value=value, unit=unit, slice_index=result.slice_index)
 
 
 def _areas(segmentation: Volume, index: int) -> Iterator[Measurement]:

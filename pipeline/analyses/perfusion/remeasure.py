@@ -16,8 +16,9 @@ from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Place
 from pipeline.analyses.perfusion.measure import mean_curve, measure
-from pipeline.analyses.perfusion.motion import residual_motion_mm
-from pipeline.analyses.perfusion.prepare import PreparedSlice, prepare_slice
+from pipeline.analyses.perfusion.motion import motion_mm
+from pipeline.analyses.perfusion.prepare import PreparedSlice, motion_course, prepare_slice
+from pipeline.analyses.perfusion.residual import residual_motion_mm
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     MYOCARDIUM,
@@ -71,7 +72,7 @@ def remeasured(
     image: TimeSeries,
     before: Found,
     labels: NDArray[np.uint8],
-    model: ModelGrid,
+    model: tuple[ModelGrid, str],
     members: Mapping[int, str] | None = None,
 ) -> PerfusionResult:
     """Return a result with other labels.
@@ -85,7 +86,7 @@ def remeasured(
     labels
         The corrected labels. Shape ``(slices, rows, columns)``.
     model
-        The grid that the bundle's pool was trained on.
+        The grid that the bundle's pool was trained on, and how motion is corrected.
     members
         The member of the pool that labels were taken from, by slice; other slices were drawn.
 
@@ -118,6 +119,7 @@ def remeasured(
         stage_seconds={},
         aha=aha,
         state=before.state,
+        motion=motion_course(prepared),
     )
 
 
@@ -147,13 +149,17 @@ def on_square(labels: NDArray[np.uint8], grid: SliceGrid) -> NDArray[np.uint8]:
 
 
 def _prepared(
-    image: TimeSeries, before: Found, labels: NDArray[np.uint8], index: int, model: ModelGrid
+    image: TimeSeries,
+    before: Found,
+    labels: NDArray[np.uint8],
+    index: int,
+    model: tuple[ModelGrid, str],
 ) -> PreparedSlice:
     """Return a slice corrected for motion, around its heart."""
     frames = image.array[:, index]
     spacing = image.spacing_mm[1:]
     centre = _centre(image, before.slices[index], labels[index])
-    return prepare_slice(frames, spacing, Place(centre=centre, confidence=1.0), model)
+    return prepare_slice(frames, spacing, Place(centre=centre, confidence=1.0), *model)
 
 
 def _centre(
@@ -208,7 +214,8 @@ def _corrected(
         u_pp=float("inf") if empty or member is None else scores[member],
         peak_beat=beat,
         peak_shift_mm=(float(row_mm), float(column_mm)),
-        residual_motion_mm=residual_motion_mm(prepared.shifts_mm),
+        motion_mm=motion_mm(prepared.shifts_mm),
+        residual_motion_mm=residual_motion_mm(prepared.remaining_mm),
     )
 
 

@@ -62,8 +62,12 @@ class SliceResult:
     """Where the heart lies on that beat, relative to its place in the segmentation, along rows and
     columns [mm]."""
 
-    residual_motion_mm: float
+    motion_mm: float
     """Mean displacement between neighbouring beats that motion correction found [mm]."""
+
+    residual_motion_mm: float
+    """Mean displacement of the beats from each other that is left after correction, measured by
+    other means than the correction's own [mm]; NaN where that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +83,18 @@ class TimeIntensityCurves:
     blood_pool: NDArray[np.float64]
     """Mean modality value over the LV blood pool. Shape ``(beats, slices)``; NaN where it is
     empty."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MotionCourse:
+    """How the heart moved, beat by beat."""
+
+    shifts_mm: NDArray[np.float64]
+    """Where the heart lies on each beat, relative to its place in the segmentation, along rows and
+    columns [mm]. Shape ``(beats, slices, 2)``."""
+
+    remaining_mm: NDArray[np.float64]
+    """What of it is left after correction, likewise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +212,9 @@ class PerfusionResult:
 
     state: str | None = None
     """``rest`` or ``stress``, as the series is described; None where that says neither."""
+
+    motion: MotionCourse | None = None
+    """How the heart moved; None where it was not kept."""
 
     evidence: PerfusionEvidence | None = None
     """What every member found; None where it was not kept."""

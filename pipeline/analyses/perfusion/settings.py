@@ -8,6 +8,9 @@ from pipeline.errors import BundleRejected, UnusableCall
 UNCERTAINTY_STRIDES = (2, 4, 8)
 """Strides that every position of the segmentation's stride is a multiple of."""
 
+MOTIONS = ("none", "rigid", "deformable")
+"""How motion between beats may be corrected."""
+
 REST_WORDS = ("rest", "resting", "ruhe", "repos", "reposo")
 """Words for a heart at rest."""
 
@@ -35,6 +38,10 @@ class PerfusionSettings:
     """A result whose U_pp lies above carries a warning: a little over twice the highest U_pp on
     the series that watched over the shipped pool's training. Another pool needs another value."""
 
+    motion: str = "rigid"
+    """How motion between beats is corrected: ``rigid``, by a shift of each beat; ``deformable``, by
+    a smooth field on top, for what is measured; or ``none``."""
+
     rest_words: tuple[str, ...] = REST_WORDS
     """Words of a series' description or protocol that say that it was taken at rest."""
 
@@ -51,6 +58,8 @@ class PerfusionSettings:
         """
         if any(word != word.lower() for word in (*self.rest_words, *self.stress_words)):
             raise UnusableCall("rest_words and stress_words are written in small letters")
+        if self.motion not in MOTIONS:
+            raise UnusableCall(f"motion is {self.motion!r}, possible are {', '.join(MOTIONS)}")
         if self.uncertainty_stride not in UNCERTAINTY_STRIDES:
             raise UnusableCall(
                 f"uncertainty_stride is {self.uncertainty_stride}, possible are "
@@ -65,10 +74,12 @@ class PerfusionSettings:
     def as_dict(self) -> dict[str, object]:
         """Return the settings for the configuration digest.
 
-        Words that are those of this software are left out: they came later, and jobs that were done
-        before keep their ids.
+        Words that are those of this software, and rigid motion, are left out: they came later, and
+        jobs that were done before keep their ids.
         """
         values = asdict(self)
+        if self.motion == "rigid":
+            del values["motion"]
         for name, words in (("rest_words", REST_WORDS), ("stress_words", STRESS_WORDS)):
             chosen = values.pop(name)
             if chosen != words:

@@ -6,17 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.ndimage import center_of_mass
 
 from pipeline.analyses.perfusion.analysis import analyse
 from pipeline.analyses.perfusion.locate import (
     COARSE_SPACING_MM,
     MOST_PLACES,
+    Place,
     enhancement_maps,
     likely_places,
 )
 from pipeline.analyses.perfusion.networks import Pool, open_pool
+from pipeline.analyses.perfusion.prepare import prepare_slice, prepare_standing
 from pipeline.infer.bundle import load_bundle
-from pipeline.phantom import Phantom
+from pipeline.phantom import Phantom, PhantomSettings, perfusion_phantom
 from pipeline.study import InputSeries
 from tests.support.runs import FAST
 
@@ -102,3 +105,21 @@ def test_a_heart_that_is_not_where_it_is_likeliest_is_found_where_it_is_next(
     )
     moved = np.linalg.norm(np.subtract(found.slices[0].heart_centre_lps_mm, (x, y, z)))
     assert moved < 6.0
+
+
+def test_a_heart_that_jumps_is_found_where_it_is_on_most_beats(pool: Pool) -> None:
+    phantom = perfusion_phantom(
+        3, PhantomSettings(n_slices=1, n_beats=50, rows=112, columns=112, jump_mm=25.0)
+    )
+    frames, true = phantom.image.array[:, 0], phantom.shifts_mm[:, 0]
+    usual = np.array(center_of_mass(phantom.labels[0] > 0)) + np.median(true, axis=0) / 2.0
+    beside = Place(centre=(usual[0] - 6.0, usual[1]), confidence=0.5)
+    networks = (Spots((*((usual + 0.5) / 2.0 - 0.5), 0.9)), pool.grid)
+    once = prepare_slice(frames, (2.0, 2.0), beside, pool.grid)
+    again = prepare_standing(frames, (2.0, 2.0), beside, networks)
+    assert np.ptp(true, axis=0).max() > 20
+    assert once.grid.centre == beside.centre
+    np.testing.assert_allclose(again.grid.centre, usual, atol=0.5)
+    # What was found elsewhere is another heart, and not taken.
+    elsewhere = (Spots((2.0, 2.0, 0.9)), pool.grid)
+    assert prepare_standing(frames, (2.0, 2.0), beside, elsewhere).grid.centre == beside.centre

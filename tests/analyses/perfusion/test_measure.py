@@ -41,7 +41,8 @@ def slice_result(index: int, chosen: str | None) -> SliceResult:
         first_beat=0,
         peak_beat=0,
         peak_shift_mm=(0.0, 0.0),
-        residual_motion_mm=0.0,
+        motion_mm=1.0,
+        residual_motion_mm=0.5,
     )
 
 
@@ -71,3 +72,5 @@ def test_measurements_carry_their_units_and_skip_slices_without_a_segmentation(
     assert values["myocardium_upslope"] == (pytest.approx(2.0), unit)
     assert values["relative_upslope"] == (pytest.approx(0.25), "1")
     assert values["u_pp"] == (0.01, "1")
+    assert values["motion_mm"] == (1.0, "mm")
+    assert values["residual_motion_mm"] == (0.5, "mm")

@@ -1,0 +1,125 @@
+"""The one-page report says all that a reader needs, and who was imaged only inside its object."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from pipeline.analyses.perfusion.result import PerfusionResult
+from pipeline.encode.reportlines import ReportAddition, printable
+from pipeline.encode.reportpage import NOTICE, report_figure, report_page
+from pipeline.study import InputSeries
+from tests.support.results import CONTEXT, result_on
+from tests.support.traps import stack
+from tests.support.vendors import STYLES, through
+from tests.support.written import write_perfusion
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> InputSeries:
+    """Return a series from DICOM, whose patient has a name."""
+    found = through(STYLES["standard"], stack(12, n_slices=3), tmp_path_factory.mktemp("page"))
+    assert found.header is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def result(series: InputSeries) -> PerfusionResult:
+    return replace(result_on(series.image, empty_slices=(1,)), notes=("slice 1: a first note",))
+
+
+def said(figure: Figure) -> Iterator[str]:
+    """Yield every text of a figure."""
+    for each in figure.findobj(Text):
+        yield each.get_text()
+
+
+def test_the_page_is_one_page_and_the_same_each_time(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    page = report_page(result, series, CONTEXT, named=True)
+    assert page == report_page(result, series, CONTEXT, named=True)
+    assert page.startswith(b"%PDF-")
+    assert page.count(b"/MediaBox") == 1
+    assert b"CreationDate" not in page
+
+
+def test_who_was_imaged_stands_on_the_named_page_alone(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    assert series.header is not None
+    name = str(series.header.PatientName).replace("^", " ")
+    identity = {name, str(series.header.PatientID), str(series.header.StudyDate)}
+    assert all(identity)
+    named = set(said(report_figure(result, series, CONTEXT, named=True)))
+    assert identity <= named
+    other = " ".join(said(report_figure(result, series, CONTEXT, named=False)))
+    assert not any(value in other for value in identity)
+
+
+def test_numbers_notes_versions_and_the_notice_are_said(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    notes = ("a second note",)
+    texts = set(said(report_figure(result, series, CONTEXT, named=False, notes=notes)))
+    assert {"- slice 1: a first note", "- a second note", NOTICE, "Signature"} <= texts
+    assert {"member_1", "none plausible", "1.2 mm", "0.2 mm"} <= texts
+    assert {CONTEXT.bundle_digest, str(CONTEXT.job_id)} <= texts
+    for each in result.aha.measurements:
+        assert f"{each.segment_name} ({each.slice_index + 1})" in texts
+
+
+def test_every_note_stands_on_the_page_however_many_there_are(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    many = tuple(f"note {number} " + "of many words " * 15 for number in range(30))
+    figure = report_figure(result, series, CONTEXT, named=False, notes=many)
+    texts = [each for each in figure.findobj(Text) if each.get_text()]
+    assert sum(each.get_text().startswith("- note") for each in texts) == 30
+    versions = [each for each in texts if each.get_text() == "Software"]
+    lowest = min(
+        each.get_window_extent().y0
+        for each in texts
+        if each.get_text().startswith(("- note", "  of", "  many", "  words"))
+    )
+    assert lowest > versions[0].get_window_extent().y1
+
+
+def test_other_parts_of_the_analysis_add_a_box(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    more = (ReportAddition(title="Reserve", lines=(("MPRI", "2.1"), ("Quotient", "$1_2$"))),)
+    texts = set(said(report_figure(result, series, CONTEXT, named=False, additions=more)))
+    assert {"Reserve", "MPRI", "2.1", "$1_2$"} <= texts
+
+
+def test_a_file_without_a_patient_is_called_by_its_name(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    plain = replace(series, header=None, label="case_7.nii.gz")
+    assert "case_7.nii.gz" in set(said(report_figure(result, plain, CONTEXT, named=True)))
+
+
+def test_characters_that_the_font_lacks_are_marked() -> None:
+    assert printable("M\u00fcller \u5c71\u7530\n  x") == "M\u00fcller ?? x"
+
+
+@pytest.mark.parametrize("style", ["standard", "enhanced"])
+def test_the_object_holds_the_page_and_names_its_source(style: str, tmp_path: Path) -> None:
+    out = write_perfusion(tmp_path, style)
+    instance = pydicom.dcmread(out / "report_page.dcm")
+    page = instance.EncapsulatedDocument[: instance.EncapsulatedDocumentLength]
+    assert page.startswith(b"%PDF-")
+    assert page.rstrip().endswith(b"%%EOF")
+    assert instance.BurnedInAnnotation == "YES"
+    report = pydicom.dcmread(out / "report.dcm")
+    assert instance.StudyInstanceUID == report.StudyInstanceUID
+    assert instance.PatientName == report.PatientName
+    sources = {item.ReferencedSOPInstanceUID for item in instance.SourceInstanceSequence}
+    overview = pydicom.dcmread(out / "overview.dcm")
+    assert sources == {item.ReferencedSOPInstanceUID for item in overview.SourceImageSequence}
+    assert (out / "figures" / "report.pdf").read_bytes() != page
