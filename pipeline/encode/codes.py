@@ -95,14 +95,34 @@ INTENSITY_DEVIATION = _concept(
 UNCERTAINTY = _concept("uncertainty", PRIVATE_SCHEME, "Uncertainty of segmentation")
 """Standard deviation of a probability over overlapping patches."""
 
+RELATIVE_UPSLOPE = _concept("relative-upslope", PRIVATE_SCHEME, "Upslope relative to LV blood pool")
+"""Slope of the wall's curve over that of the blood's."""
+
+CURVE_MEASUREMENTS = {
+    "baseline": _concept("baseline", PRIVATE_SCHEME, "Mean intensity before contrast"),
+    "noise": _concept("baseline-noise", PRIVATE_SCHEME, "Deviation of intensity before contrast"),
+    "arrival_time": _concept("126371", "DCM", "Bolus Arrival Time"),
+    "time_to_peak": _concept("113069", "DCM", "Time To Peak"),
+    "peak_enhancement": _concept(
+        "peak-enhancement", PRIVATE_SCHEME, "Peak intensity above that before contrast"
+    ),
+    "upslope": _concept("122636", "DCM", "MR Perfusion Slope"),
+    "area": _concept("122637", "DCM", "MR Perfusion Time Integral"),
+    "contrast_ratio": _concept(
+        "contrast-ratio", PRIVATE_SCHEME, "Peak enhancement relative to that before contrast"
+    ),
+    "contrast_to_noise": _concept(
+        "contrast-noise", PRIVATE_SCHEME, "Peak enhancement relative to noise"
+    ),
+}
+"""Concept of each number that a time-intensity curve tells, by its name."""
+
 MEASUREMENTS = {
     "myocardium_area_mm2": _concept("42798000", "SCT", "Area"),
     "blood_pool_area_mm2": _concept("42798000", "SCT", "Area"),
-    "myocardium_upslope": _concept("122636", "DCM", "MR Perfusion Slope"),
-    "blood_pool_upslope": _concept("122636", "DCM", "MR Perfusion Slope"),
-    "relative_upslope": _concept(
-        "relative-upslope", PRIVATE_SCHEME, "Upslope relative to LV blood pool"
-    ),
+    **{f"myocardium_{name}": concept for name, concept in CURVE_MEASUREMENTS.items()},
+    **{f"blood_pool_{name}": concept for name, concept in CURVE_MEASUREMENTS.items()},
+    "relative_upslope": RELATIVE_UPSLOPE,
     "volume_ml": _concept("118565006", "SCT", "Volume"),
     "u_pp": _concept("u-pp", PRIVATE_SCHEME, "Uncertainty per myocardial pixel"),
 }
@@ -129,13 +149,7 @@ SEGMENTS = {
 }
 """Finding site of each AHA segment: CID 3717 Myocardial Wall Segment."""
 
-SEGMENT_MEASUREMENTS = {
-    "upslope": MEASUREMENTS["myocardium_upslope"],
-    "relative_upslope": MEASUREMENTS["relative_upslope"],
-    "peak_enhancement": _concept(
-        "peak-enhancement", PRIVATE_SCHEME, "Peak intensity above that before contrast"
-    ),
-}
+SEGMENT_MEASUREMENTS = {**CURVE_MEASUREMENTS, "relative_upslope": RELATIVE_UPSLOPE}
 """Concept of each measurement of an AHA segment, by its name in the manifest."""
 
 UNITS = {
@@ -144,6 +158,10 @@ UNITS = {
     "1": _concept("1", "UCUM", "no units"),
     "{intensity}": _concept("{intensity}", "UCUM", "intensity"),
     "{intensity}/s": _concept("{intensity}/s", "UCUM", "intensity per second"),
+    "s": _concept("s", "UCUM", "second"),
+    "{beat}": _concept("{beat}", "UCUM", "heart beat"),
+    "{intensity}.s": _concept("{intensity}.s", "UCUM", "intensity times second"),
+    "{intensity}.{beat}": _concept("{intensity}.{beat}", "UCUM", "intensity times heart beat"),
     "{intensity}/{beat}": _concept("{intensity}/{beat}", "UCUM", "intensity per heart beat"),
 }
 """Coded unit of each unit in the manifest."""

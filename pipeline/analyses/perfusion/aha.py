@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.features import baseline_of, features_of, mean_curve
 from pipeline.analyses.perfusion.grid import SliceGrid
-from pipeline.analyses.perfusion.measure import mean_curve, upslope
+from pipeline.analyses.perfusion.measure import told
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     AhaResult,
@@ -16,7 +17,6 @@ from pipeline.analyses.perfusion.result import (
 )
 from pipeline.analyses.perfusion.rightventricle import (
     Contact,
-    arrival_beat,
     contact_of,
     right_ventricle,
 )
@@ -154,8 +154,8 @@ def _measured(
     """Yield the numbers of each layer of each segment of a slice."""
     times = image.times_s[:, found.slice_index]
     blood = mean_curve(found.square, found.classes == BLOOD_POOL)
-    of_blood = upslope(blood, times)
-    before = max(1, arrival_beat(blood))
+    before = baseline_of(blood, times)
+    of_blood = features_of(blood, times, before).upslope
     step = "{beat}" if image.times_are_estimated else "s"
     layers = layer_masks(found.classes)
     for number in (int(n) for n in np.unique(numbers) if n):
@@ -163,16 +163,12 @@ def _measured(
             points = (numbers == number) & mask
             if points.sum() < FEWEST_POINTS:
                 continue
-            curve = mean_curve(found.square, points)
-            slope = upslope(curve, times)
-            values = {
-                "upslope": (slope, f"{{intensity}}/{step}"),
-                "relative_upslope": (slope / of_blood if of_blood > 0 else np.nan, "1"),
-                "peak_enhancement": (float(curve.max() - curve[:before].mean()), "{intensity}"),
-            }
-            for name, (value, unit) in values.items():
-                if np.isfinite(value):
-                    yield _measurement(found.slice_index, (number, layer), name, (value, unit))
+            features = features_of(mean_curve(found.square, points), times, before)
+            values = list(told(features, step))
+            if features.upslope is not None and of_blood is not None and of_blood > 0:
+                values.append(("relative_upslope", features.upslope / of_blood, "1"))
+            for name, value, unit in values:
+                yield _measurement(found.slice_index, (number, layer), name, (value, unit))
 
 
 def _measurement(

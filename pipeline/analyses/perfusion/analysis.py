@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.locate import likely_places
-from pipeline.analyses.perfusion.measure import mean_curve, measure
+from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_baselines
 from pipeline.analyses.perfusion.motion import residual_motion_mm
 from pipeline.analyses.perfusion.networks import Pool
 from pipeline.analyses.perfusion.pool import MemberMaps, Network, choose, score, sweep
@@ -236,7 +236,7 @@ def _assemble(
         slices=slices,
         curves=curves,
         measurements=measure(volume, slices, curves, times_are_estimated=image.times_are_estimated),
-        notes=(*_notes(found, settings), *aha.notes),
+        notes=(*_notes(found, settings), *notes_on_baselines(slices, curves), *aha.notes),
         stage_seconds=stopwatch.seconds,
         aha=aha,
         state=state_of(_described_as(series), settings.rest_words, settings.stress_words),

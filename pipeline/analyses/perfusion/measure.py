@@ -1,15 +1,19 @@
-"""The numbers of a perfusion report: areas, and how fast contrast arrives.
+"""The numbers of a perfusion report: areas, and how contrast arrives.
 
 Semi-quantitative only. Signal is not proportional to concentration, so slopes are in the image's
 own units and only their ratio to the blood pool's, the relative upslope, can be compared between
 series.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pipeline.analyses.perfusion.features import (
+    Features,
+    baseline_of,
+    features_of,
+    mean_curve,
+    upslope,
+)
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     MYOCARDIUM,
@@ -19,55 +23,10 @@ from pipeline.analyses.perfusion.result import (
 from pipeline.imaging.volume import Volume
 from pipeline.study import Measurement
 
+__all__ = ["mean_curve", "measure", "notes_on_baselines", "upslope"]
+
 STRUCTURES = (("myocardium", MYOCARDIUM), ("blood_pool", BLOOD_POOL))
 """Structures that are measured, and their values in the segmentation."""
-
-UPSLOPE_BEATS = 4
-"""Beats of the line that is fitted to the steepest rise (three to five are usual)."""
-
-
-def mean_curve(frames: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the mean intensity under a mask over time; NaN where the mask is empty.
-
-    Parameters
-    ----------
-    frames
-        Shape ``(beats, rows, columns)``.
-    mask
-        Shape ``(rows, columns)``.
-
-    Returns
-    -------
-        Shape ``(beats,)``.
-    """
-    if not mask.any():
-        return np.full(len(frames), np.nan)
-    curve: NDArray[np.float64] = frames[:, mask].mean(axis=1, dtype=np.float64)
-    return curve
-
-
-def upslope(curve: NDArray[np.float64], times_s: NDArray[np.float64]) -> float:
-    """Return the steepest slope of a line through neighbouring beats up to the curve's peak.
-
-    Parameters
-    ----------
-    curve
-        Mean intensity. Shape ``(beats,)``.
-    times_s
-        Time of each beat [s]. Shape ``(beats,)``.
-
-    Returns
-    -------
-        Slope [intensity per second]; NaN where the curve is NaN or too short.
-    """
-    if not np.isfinite(curve).all() or len(curve) < UPSLOPE_BEATS:
-        return float("nan")
-    last = max(int(curve.argmax()) + 1, UPSLOPE_BEATS)
-    slopes = [
-        np.polyfit(times_s[i : i + UPSLOPE_BEATS], curve[i : i + UPSLOPE_BEATS], 1)[0]
-        for i in range(last - UPSLOPE_BEATS + 1)
-    ]
-    return float(max(slopes))
 
 
 def measure(
@@ -95,7 +54,7 @@ def measure(
     for result in slices:
         if result.chosen_member is not None:
             found += _areas(segmentation, result.slice_index)
-            found += _upslopes(curves, result.slice_index, f"{{intensity}}/{step}")
+            found += _contrast(curves, result.slice_index, step)
             found.append(
                 Measurement(
                     name="u_pp", value=result.u_pp, unit="1", slice_index=result.slice_index
@@ -117,22 +76,65 @@ def _areas(segmentation: Volume, index: int) -> Iterator[Measurement]:
         )
 
 
-def _upslopes(curves: TimeIntensityCurves, index: int, unit: str) -> Iterator[Measurement]:
-    """Yield each structure's upslope on a slice, and the myocardium's relative to the blood's."""
-    times = curves.times_s[:, index]
-    slopes = {
-        "myocardium": upslope(curves.myocardium[:, index], times),
-        "blood_pool": upslope(curves.blood_pool[:, index], times),
+def told(features: Features, step: str) -> Iterator[tuple[str, float, str]]:
+    """Yield name, value and unit of each number that a curve tells.
+
+    Parameters
+    ----------
+    features
+        What it tells.
+    step
+        Unit of its times: ``s``, or ``{beat}`` where a beat stands for a second.
+    """
+    units = {
+        "baseline": "{intensity}",
+        "noise": "{intensity}",
+        "arrival_time": step,
+        "time_to_peak": step,
+        "peak_enhancement": "{intensity}",
+        "upslope": f"{{intensity}}/{step}",
+        "area": f"{{intensity}}.{step}",
+        "contrast_ratio": "1",
+        "contrast_to_noise": "1",
     }
-    for name, value in slopes.items():
-        if np.isfinite(value):
-            yield Measurement(
-                name=f"{name}_upslope", value=value, unit=unit, slice_index=index, structure=name
+    for name, unit in units.items():
+        value = getattr(features, name)
+        if value is not None:
+            yield name, value, unit
+
+
+def notes_on_baselines(slices: Sequence[SliceResult], curves: TimeIntensityCurves) -> Iterator[str]:
+    """Yield the slices whose series does not show the time before contrast arrives."""
+    for index in (s.slice_index for s in slices if s.chosen_member is not None):
+        if baseline_of(curves.blood_pool[:, index], curves.times_s[:, index]) is None:
+            yield (
+                f"slice {index}: no baseline: the series does not show the blood before contrast "
+                "arrives; only upslopes are told"
             )
-    if np.isfinite(list(slopes.values())).all() and slopes["blood_pool"] > 0:
+
+
+def _contrast(curves: TimeIntensityCurves, index: int, step: str) -> Iterator[Measurement]:
+    """Yield what each structure's curve tells on a slice, and the relative upslope."""
+    times = curves.times_s[:, index]
+    before = baseline_of(curves.blood_pool[:, index], times)
+    found = {
+        "myocardium": features_of(curves.myocardium[:, index], times, before),
+        "blood_pool": features_of(curves.blood_pool[:, index], times, before),
+    }
+    for structure, features in found.items():
+        for name, value, unit in told(features, step):
+            yield Measurement(
+                name=f"{structure}_{name}",
+                value=value,
+                unit=unit,
+                slice_index=index,
+                structure=structure,
+            )
+    slope, of_blood = found["myocardium"].upslope, found["blood_pool"].upslope
+    if slope is not None and of_blood is not None and of_blood > 0:
         yield Measurement(
             name="relative_upslope",
-            value=slopes["myocardium"] / slopes["blood_pool"],
+            value=slope / of_blood,
             unit="1",
             slice_index=index,
             structure="myocardium",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Place
-from pipeline.analyses.perfusion.measure import mean_curve, measure
+from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_baselines
 from pipeline.analyses.perfusion.motion import residual_motion_mm
 from pipeline.analyses.perfusion.prepare import PreparedSlice, prepare_slice
 from pipeline.analyses.perfusion.result import (
@@ -34,8 +34,8 @@ from pipeline.study import Measurement
 DRAWN = "contours by a reader"
 """What stands for the chosen member of a slice that a person has drawn on."""
 
-OF_SEGMENTS = re.compile(r"(slice \d+: )?(no segments|segments):")
-"""Notes on segments: those of the corrected slices take their place."""
+MADE_ANEW = re.compile(r"(slice \d+: )?(no segments|segments|no baseline):")
+"""Notes on segments and baselines: those of the corrected slices take their place."""
 
 CLASSES = (0, MYOCARDIUM, BLOOD_POOL)
 """Values of a segmentation."""
@@ -107,14 +107,19 @@ def remeasured(
     volume = image.volume_like(labels)
     measured = measure(volume, slices, curves, times_are_estimated=image.times_are_estimated)
     aha = _segments(image, before.aha, [*_segmented(slices, prepared, labels)], changed)
-    kept = tuple(note for note in before.notes if not OF_SEGMENTS.match(note))
+    kept = tuple(note for note in before.notes if not MADE_ANEW.match(note))
     return PerfusionResult(
         segmentation=volume,
         uncertainty=before.uncertainty,
         slices=slices,
         curves=curves,
         measurements=tuple(_merged(before.measurements, measured, changed)),
-        notes=(*kept, *_notes(slices, changed, chosen), *aha.notes),
+        notes=(
+            *kept,
+            *_notes(slices, changed, chosen),
+            *notes_on_baselines(slices, curves),
+            *aha.notes,
+        ),
         stage_seconds={},
         aha=aha,
         state=before.state,
