@@ -30,8 +30,9 @@ from pipeline.manifest import (
     serialised,
 )
 from pipeline.outputs import OutputFolder
-from pipeline.perform import Reconstruction
+from pipeline.perform import Perfusion, Reconstruction
 from pipeline.plan import Plan, PlannedJob, plan_jobs
+from pipeline.reserve import make_reserves
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,9 +117,10 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
     plan = _assigned(plan_jobs(inventory, request.analyses), request.service)
     listener.planned(plan)
     jobs = tuple(_one_job(job, place, listener) for job in plan.jobs)
+    jobs = (*jobs, *_on_their_images(jobs, request, place, listener))
     manifest = Manifest(
         started_at=started_at,
-        jobs=(*jobs, *_on_their_images(jobs, request, place, listener)),
+        jobs=(*jobs, *_reserves(jobs, place, listener)),
         ended_at=clock(),
         ingest_seconds=place.ingest_seconds,
         refusals=inventory.refusals,
@@ -147,6 +149,17 @@ def _on_their_images(
         return ()
     listener.planned(replace(plan, not_fitting=()))
     return tuple(_one_job(job, place, listener) for job in plan.jobs)
+
+
+def _reserves(
+    jobs: Sequence[JobEntry], place: Workplace, listener: Listener
+) -> tuple[JobEntry, ...]:
+    """Make what the rest and the stress series of a study say together."""
+    done = [e.job_id for e in jobs if e.identity.analysis == Perfusion.name and e.failure is None]
+    made = make_reserves(done, place.ledger, place.output)
+    for entry in made:
+        listener.ended(entry)
+    return made
 
 
 def _assigned(plan: Plan, service: InService | None) -> Plan:

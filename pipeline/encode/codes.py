@@ -152,6 +152,13 @@ SEGMENTS = {
 SEGMENT_MEASUREMENTS = {**CURVE_MEASUREMENTS, "relative_upslope": RELATIVE_UPSLOPE}
 """Concept of each measurement of an AHA segment, by its name in the manifest."""
 
+RESERVE_MEASUREMENTS = {
+    "mpri": _concept("mpri", PRIVATE_SCHEME, "Myocardial perfusion reserve index"),
+    "rest": _concept("relative-at-rest", PRIVATE_SCHEME, "Relative upslope at rest"),
+    "stress": _concept("relative-stress", PRIVATE_SCHEME, "Relative upslope under stress"),
+}
+"""Concept of the reserve index of a part of the myocardium, and of what it is made of."""
+
 UNITS = {
     "ml": _concept("ml", "UCUM", "milliliter"),
     "mm2": _concept("mm2", "UCUM", "square millimeter"),

@@ -20,7 +20,7 @@ MEASURE = "relative_upslope"
 """What is compared."""
 
 NEAR_MM = 5.0
-"""Slices of rest and stress that lie no farther apart are the same, even if slices are thin [mm]."""
+"""Slices of both states that lie no farther apart are the same, however thin they are [mm]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,9 +125,7 @@ def same_slices(rest: Side, stress: Side) -> list[tuple[int, int]]:
     ]
 
 
-def _left_out(
-    rest: Side, stress: Side, segments: Mapping[tuple[int, str], Index]
-) -> Iterator[str]:
+def _left_out(rest: Side, stress: Side, segments: Mapping[tuple[int, str], Index]) -> Iterator[str]:
     """Yield the segments that only one state shows, or that take up nothing at rest."""
     known = {segment for segment, _ in (*rest.segments, *stress.segments)}
     missing = sorted(known - {segment for segment, _ in segments})
