@@ -107,7 +107,7 @@ def couple_of(ledger: Ledger, job_id: UUID) -> Couple | None:
     return Couple(rest=rest, stress=stress, series_instance_uids=(*uids[rest], *uids[stress]))
 
 
-def perfusion_jobs(ledger: Ledger) -> tuple[UUID, ...]:
+def jobs_with_a_state(ledger: Ledger) -> tuple[UUID, ...]:
     """Return all jobs that are done and say whether they are of rest or stress, the first first."""
     query = select(Job.id, Job.outcome).where(Job.state == JobState.DONE).order_by(Job.created_at)
     with ledger.reading() as session:
