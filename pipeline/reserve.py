@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipeline import __version__
-from pipeline.analyses.perfusion.reserve import MEASURE, Index, Reserve, Side, reserve_of
+from pipeline.analyses.perfusion.reserve import MEASURES, Index, Reserve, Side, reserve_of
 from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.reserve import encode_reserve
@@ -192,7 +192,7 @@ def _is_there(record: JobRecord, asked: Asked, output: OutputFolder | None) -> b
 def _computed(asked: Asked, files: Path) -> tuple[dict[str, object], tuple[Artifact, ...]]:
     """Write the files of a reserve; return what it found, and their records."""
     began = perf_counter()
-    found = reserve_of(_side(asked.rest), _side(asked.stress))
+    measure, found = _found(asked)
     if found.whole is None and not found.segments:
         raise AnalysisFailed(f"rest and stress have nothing in common: {'; '.join(found.notes)}")
     artifacts = encode_reserve(found, _reports(asked), _context(asked), files)
@@ -200,10 +200,20 @@ def _computed(asked: Asked, files: Path) -> tuple[dict[str, object], tuple[Artif
         "measurements": [asdict(each) for each in _measurements(found)],
         "uncertainty": [],
         "notes": [*found.notes, *_notes(asked)],
-        KEY: _told(asked, found),
+        KEY: _told(asked, measure, found),
         "timings": {"reserve": perf_counter() - began},
     }
     return finite_object(outcome), artifacts
+
+
+def _found(asked: Asked) -> tuple[str, Reserve]:
+    """Return the reserve, of concentrations where both states tell of them, and its measure."""
+    for measure in MEASURES:
+        rest, stress = _side(asked.rest, measure), _side(asked.stress, measure)
+        found = reserve_of(rest, stress)
+        if found.whole is not None or found.segments:
+            break
+    return measure, found
 
 
 def _measurements(found: Reserve) -> Iterator[Measurement]:
@@ -222,11 +232,12 @@ def _notes(asked: Asked) -> Iterator[str]:
         yield f"rest was done by {asked.rest.bundle}, stress by {asked.stress.bundle}"
 
 
-def _told(asked: Asked, found: Reserve) -> dict[str, object]:
+def _told(asked: Asked, measure: str, found: Reserve) -> dict[str, object]:
     """Return a reserve as JSON values."""
     return {
         "rest": {"job_id": str(asked.rest.job_id), "digest": _digest(asked.rest)},
         "stress": {"job_id": str(asked.stress.job_id), "digest": _digest(asked.stress)},
+        "measure": measure,
         "mpri": None if found.whole is None else found.whole.mpri,
         "slices": [
             {"rest_slice": i, "stress_slice": j, **_numbers(each)}
@@ -249,14 +260,14 @@ def _numbers(index: Index) -> dict[str, float]:
     return {"mpri": index.mpri, "rest": index.rest, "stress": index.stress}
 
 
-def _side(past: PastJob) -> Side:
-    """Return the relative upslopes of a result, from its files."""
+def _side(past: PastJob, measure: str) -> Side:
+    """Return a measure of a result's parts, from its files."""
     folder = _folder(past)
     segments: dict[tuple[int, str], list[float]] = {}
     slices: dict[int, float] = {}
     with (folder / TABLE).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["name"] != MEASURE:
+            if row["name"] != measure:
                 continue
             if row["segment"]:
                 place = int(row["segment"]), row["layer"]

@@ -98,6 +98,11 @@ UNCERTAINTY = _concept("uncertainty", PRIVATE_SCHEME, "Uncertainty of segmentati
 RELATIVE_UPSLOPE = _concept("relative-upslope", PRIVATE_SCHEME, "Upslope relative to LV blood pool")
 """Slope of the wall's curve over that of the blood's."""
 
+OF_CONCENTRATION = _concept(
+    "relative-conc", PRIVATE_SCHEME, "Upslope of concentration relative to LV blood pool"
+)
+"""The same of concentrations of contrast agent."""
+
 CURVE_MEASUREMENTS = {
     "baseline": _concept("baseline", PRIVATE_SCHEME, "Mean intensity before contrast"),
     "noise": _concept("baseline-noise", PRIVATE_SCHEME, "Deviation of intensity before contrast"),
@@ -123,6 +128,7 @@ MEASUREMENTS = {
     **{f"myocardium_{name}": concept for name, concept in CURVE_MEASUREMENTS.items()},
     **{f"blood_pool_{name}": concept for name, concept in CURVE_MEASUREMENTS.items()},
     "relative_upslope": RELATIVE_UPSLOPE,
+    "relative_upslope_concentration": OF_CONCENTRATION,
     "volume_ml": _concept("118565006", "SCT", "Volume"),
     "u_pp": _concept("u-pp", PRIVATE_SCHEME, "Uncertainty per myocardial pixel"),
 }
@@ -149,7 +155,11 @@ SEGMENTS = {
 }
 """Finding site of each AHA segment: CID 3717 Myocardial Wall Segment."""
 
-SEGMENT_MEASUREMENTS = {**CURVE_MEASUREMENTS, "relative_upslope": RELATIVE_UPSLOPE}
+SEGMENT_MEASUREMENTS = {
+    **CURVE_MEASUREMENTS,
+    "relative_upslope": RELATIVE_UPSLOPE,
+    "relative_upslope_concentration": OF_CONCENTRATION,
+}
 """Concept of each measurement of an AHA segment, by its name in the manifest."""
 
 RESERVE_MEASUREMENTS = {

@@ -62,6 +62,9 @@ class StateTruth:
     """Flow of the myocardium at each point [ml/min/g]; NaN where there is none. Shape ``(slices,
     rows, columns)``."""
 
+    delay_s: float
+    """From the saturation to the centre of k-space [s]."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PerfusionPair:
@@ -171,7 +174,8 @@ def _state(
     arrival_s = draws.between(*ARRIVAL_BEATS) * interval_s
     curves = contrast_curves(draws, float(times.max()), arrival_s, perfusion)
     shared = Draws(rng=np.random.default_rng([seed, SIGNALS]), spread=spread)
-    signals = tissue_signals(shared, draw_sequence(shared), curves)
+    sequence = draw_sequence(shared)
+    signals = tissue_signals(shared, sequence, curves)
     noise = signals.brightest_blood / blood_to_noise
     still = _still(anatomy, signals, times)
     images = [
@@ -193,7 +197,12 @@ def _state(
     )
     flow = np.stack([_flow(maps, perfusion) for maps in anatomy.maps])
     seen = np.stack([[binned(beat) for beat in each] for each in still], axis=1)
-    return StateTruth(phantom=phantom, still=replace(image, array=seen), flow=flow)
+    return StateTruth(
+        phantom=phantom,
+        still=replace(image, array=seen),
+        flow=flow,
+        delay_s=sequence.recovery_s,
+    )
 
 
 def _still(

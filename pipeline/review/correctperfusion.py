@@ -24,6 +24,7 @@ from pipeline.analyses.perfusion.result import (
     SegmentMeasurement,
     SliceResult,
 )
+from pipeline.analyses.perfusion.sequence import read_out_of
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
@@ -120,7 +121,9 @@ def remeasure(
     else:
         labels = _unpacked(before.segmentation, correction.content)
     try:
-        result = remeasured(series.image, before, labels, _grid(past, configuration), members)
+        grid, stated = _grid(past, configuration), read_out_of(series.header)
+        read_out = None if isinstance(stated, str) else stated
+        result = remeasured(series.image, before, labels, grid, members, read_out)
     except AnalysisFailed as problem:
         raise ReviewRefused(str(problem)) from problem
     return result, series

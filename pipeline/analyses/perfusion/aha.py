@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.features import baseline_of, features_of, mean_curve
 from pipeline.analyses.perfusion.grid import SliceGrid
-from pipeline.analyses.perfusion.measure import told
+from pipeline.analyses.perfusion.measure import relative, told
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     AhaResult,
@@ -30,6 +30,7 @@ from pipeline.analyses.perfusion.segments import (
     levels_of,
     segment_numbers,
 )
+from pipeline.analyses.perfusion.sequence import ReadOut
 from pipeline.imaging.volume import TimeSeries
 
 FEWEST_POINTS = 4
@@ -57,7 +58,9 @@ class SegmentedSlice:
     """Where the square lies on the slice."""
 
 
-def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaResult:
+def measure_segments(
+    found: Sequence[SegmentedSlice], image: TimeSeries, read_out: ReadOut | None = None
+) -> AhaResult:
     """Return how contrast arrives in each segment.
 
     Parameters
@@ -66,6 +69,8 @@ def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaR
         Slices on which the left ventricle was found, ascending.
     image
         The series.
+    read_out
+        Its sequence; None where it is not known.
     """
     normal = image.affine[:3, 0] / np.linalg.norm(image.affine[:3, 0])
     if not found:
@@ -87,7 +92,7 @@ def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaR
         slices.append(place)
         for number in (int(n) for n in np.unique(numbers) if n):
             curves[one.slice_index, number] = mean_curve(one.square, numbers == number)
-        measurements += _measured(one, numbers, image)
+        measurements += _measured(one, numbers, image, read_out)
     return AhaResult(
         slices=tuple(slices),
         measurements=tuple(measurements),
@@ -149,13 +154,15 @@ def _insertion_lps(
 
 
 def _measured(
-    found: SegmentedSlice, numbers: NDArray[np.uint8], image: TimeSeries
+    found: SegmentedSlice,
+    numbers: NDArray[np.uint8],
+    image: TimeSeries,
+    read_out: ReadOut | None,
 ) -> Iterator[SegmentMeasurement]:
     """Yield the numbers of each layer of each segment of a slice."""
     times = image.times_s[:, found.slice_index]
     blood = mean_curve(found.square, found.classes == BLOOD_POOL)
     before = baseline_of(blood, times)
-    of_blood = features_of(blood, times, before).upslope
     step = "{beat}" if image.times_are_estimated else "s"
     layers = layer_masks(found.classes)
     for number in (int(n) for n in np.unique(numbers) if n):
@@ -163,10 +170,10 @@ def _measured(
             points = (numbers == number) & mask
             if points.sum() < FEWEST_POINTS:
                 continue
-            features = features_of(mean_curve(found.square, points), times, before)
-            values = list(told(features, step))
-            if features.upslope is not None and of_blood is not None and of_blood > 0:
-                values.append(("relative_upslope", features.upslope / of_blood, "1"))
+            curve = mean_curve(found.square, points)
+            values = list(told(features_of(curve, times, before), step))
+            ratios = relative(curve, blood, times, (before, read_out))
+            values += [(name, value, "1") for name, value in ratios]
             for name, value, unit in values:
                 yield _measurement(found.slice_index, (number, layer), name, (value, unit))
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.locate import likely_places
-from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_baselines
+from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_curves
 from pipeline.analyses.perfusion.motion import residual_motion_mm
 from pipeline.analyses.perfusion.networks import Pool
 from pipeline.analyses.perfusion.pool import MemberMaps, Network, choose, score, sweep
@@ -23,6 +23,7 @@ from pipeline.analyses.perfusion.result import (
     SliceResult,
     TimeIntensityCurves,
 )
+from pipeline.analyses.perfusion.sequence import read_out_of
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.perfusion.state import state_of
 from pipeline.analyses.stopwatch import Stopwatch
@@ -34,6 +35,9 @@ MODALITIES = ("MR", "NIFTI")
 
 DESCRIPTIONS = ("SeriesDescription", "ProtocolName")
 """Attributes that say whether a series was taken at rest or under stress."""
+
+SIGNALS = "slopes are those of signals, not of concentrations"
+"""Beginning of the note on a series whose sequence is not known."""
 
 MINIMUM_BEATS = 12
 """Fewer beats cannot hold a first pass."""
@@ -227,7 +231,9 @@ def _assemble(
                 chosen.uncertainty, slice_analysis.shape
             )
     curves = _curves(image.times_s, found)
-    aha = measure_segments(list(_segmented_slices(found)), image)
+    stated = read_out_of(series.header)
+    read_out = None if isinstance(stated, str) else stated
+    aha = measure_segments(list(_segmented_slices(found)), image, read_out)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
     volume = image.volume_like(segmentation)
     return PerfusionResult(
@@ -235,8 +241,19 @@ def _assemble(
         uncertainty=image.volume_like(uncertainty),
         slices=slices,
         curves=curves,
-        measurements=measure(volume, slices, curves, times_are_estimated=image.times_are_estimated),
-        notes=(*_notes(found, settings), *notes_on_baselines(slices, curves), *aha.notes),
+        measurements=measure(
+            volume,
+            slices,
+            curves,
+            times_are_estimated=image.times_are_estimated,
+            read_out=read_out,
+        ),
+        notes=(
+            *_notes(found, settings),
+            *([f"{SIGNALS}: {stated}"] if isinstance(stated, str) else []),
+            *notes_on_curves(slices, curves),
+            *aha.notes,
+        ),
         stage_seconds=stopwatch.seconds,
         aha=aha,
         state=state_of(_described_as(series), settings.rest_words, settings.stress_words),

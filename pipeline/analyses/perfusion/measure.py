@@ -7,7 +7,11 @@ series.
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.analyses.perfusion.features import (
+    Baseline,
     Features,
     baseline_of,
     features_of,
@@ -20,10 +24,11 @@ from pipeline.analyses.perfusion.result import (
     SliceResult,
     TimeIntensityCurves,
 )
+from pipeline.analyses.perfusion.sequence import ReadOut, concentrations
 from pipeline.imaging.volume import Volume
 from pipeline.study import Measurement
 
-__all__ = ["mean_curve", "measure", "notes_on_baselines", "upslope"]
+__all__ = ["mean_curve", "measure", "notes_on_curves", "upslope"]
 
 STRUCTURES = (("myocardium", MYOCARDIUM), ("blood_pool", BLOOD_POOL))
 """Structures that are measured, and their values in the segmentation."""
@@ -35,6 +40,7 @@ def measure(
     curves: TimeIntensityCurves,
     *,
     times_are_estimated: bool,
+    read_out: ReadOut | None = None,
 ) -> tuple[Measurement, ...]:
     """Return the measurements of every slice on which a member was chosen.
 
@@ -48,13 +54,15 @@ def measure(
         Time-intensity curves.
     times_are_estimated
         True where a beat stands for a second: slopes are then for a beat.
+    read_out
+        The sequence; None where it is not known.
     """
     step = "{beat}" if times_are_estimated else "s"
     found: list[Measurement] = []
     for result in slices:
         if result.chosen_member is not None:
             found += _areas(segmentation, result.slice_index)
-            found += _contrast(curves, result.slice_index, step)
+            found += _contrast(curves, result.slice_index, step, read_out)
             found.append(
                 Measurement(
                     name="u_pp", value=result.u_pp, unit="1", slice_index=result.slice_index
@@ -103,7 +111,7 @@ def told(features: Features, step: str) -> Iterator[tuple[str, float, str]]:
             yield name, value, unit
 
 
-def notes_on_baselines(slices: Sequence[SliceResult], curves: TimeIntensityCurves) -> Iterator[str]:
+def notes_on_curves(slices: Sequence[SliceResult], curves: TimeIntensityCurves) -> Iterator[str]:
     """Yield the slices whose series does not show the time before contrast arrives."""
     for index in (s.slice_index for s in slices if s.chosen_member is not None):
         if baseline_of(curves.blood_pool[:, index], curves.times_s[:, index]) is None:
@@ -113,16 +121,46 @@ def notes_on_baselines(slices: Sequence[SliceResult], curves: TimeIntensityCurve
             )
 
 
-def _contrast(curves: TimeIntensityCurves, index: int, step: str) -> Iterator[Measurement]:
-    """Yield what each structure's curve tells on a slice, and the relative upslope."""
+def relative(
+    wall: NDArray[np.float64],
+    blood: NDArray[np.float64],
+    times_s: NDArray[np.float64],
+    sequence: tuple[Baseline | None, ReadOut | None],
+) -> Iterator[tuple[str, float]]:
+    """Yield the upslope of a wall over that of the blood: of signals, and of concentrations.
+
+    Parameters
+    ----------
+    wall, blood
+        Mean intensities. Shape ``(beats,)``.
+    times_s
+        Time of each beat [s]. Shape ``(beats,)``.
+    sequence
+        The time before contrast arrives and the sequence, as far as they are known: without them
+        there are no concentrations.
+    """
+    before, read_out = sequence
+    pairs = {"relative_upslope": (wall, blood)}
+    if read_out is not None:
+        pairs["relative_upslope_concentration"] = (
+            concentrations(wall, before, read_out.myocardium),
+            concentrations(blood, before, read_out.blood),
+        )
+    for name, (of_wall, of_blood) in pairs.items():
+        slope, reference = upslope(of_wall, times_s), upslope(of_blood, times_s)
+        if np.isfinite(slope) and reference > 0:
+            yield name, slope / reference
+
+
+def _contrast(
+    curves: TimeIntensityCurves, index: int, step: str, read_out: ReadOut | None
+) -> Iterator[Measurement]:
+    """Yield what each structure's curve tells on a slice, and the relative upslopes."""
     times = curves.times_s[:, index]
-    before = baseline_of(curves.blood_pool[:, index], times)
-    found = {
-        "myocardium": features_of(curves.myocardium[:, index], times, before),
-        "blood_pool": features_of(curves.blood_pool[:, index], times, before),
-    }
-    for structure, features in found.items():
-        for name, value, unit in told(features, step):
+    wall, blood = curves.myocardium[:, index], curves.blood_pool[:, index]
+    before = baseline_of(blood, times)
+    for structure, curve in (("myocardium", wall), ("blood_pool", blood)):
+        for name, value, unit in told(features_of(curve, times, before), step):
             yield Measurement(
                 name=f"{structure}_{name}",
                 value=value,
@@ -130,12 +168,7 @@ def _contrast(curves: TimeIntensityCurves, index: int, step: str) -> Iterator[Me
                 slice_index=index,
                 structure=structure,
             )
-    slope, of_blood = found["myocardium"].upslope, found["blood_pool"].upslope
-    if slope is not None and of_blood is not None and of_blood > 0:
+    for name, value in relative(wall, blood, times, (before, read_out)):
         yield Measurement(
-            name="relative_upslope",
-            value=slope / of_blood,
-            unit="1",
-            slice_index=index,
-            structure="myocardium",
+            name=name, value=value, unit="1", slice_index=index, structure="myocardium"
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Place
-from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_baselines
+from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_curves
 from pipeline.analyses.perfusion.motion import residual_motion_mm
 from pipeline.analyses.perfusion.prepare import PreparedSlice, prepare_slice
 from pipeline.analyses.perfusion.result import (
@@ -26,6 +26,7 @@ from pipeline.analyses.perfusion.result import (
     SliceResult,
     TimeIntensityCurves,
 )
+from pipeline.analyses.perfusion.sequence import ReadOut
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.errors import AnalysisFailed
 from pipeline.imaging.volume import TimeSeries, Volume
@@ -73,6 +74,7 @@ def remeasured(
     labels: NDArray[np.uint8],
     model: ModelGrid,
     members: Mapping[int, str] | None = None,
+    read_out: ReadOut | None = None,
 ) -> PerfusionResult:
     """Return a result with other labels.
 
@@ -88,6 +90,8 @@ def remeasured(
         The grid that the bundle's pool was trained on.
     members
         The member of the pool that labels were taken from, by slice; other slices were drawn.
+    read_out
+        The sequence of the series; None where it is not known.
 
     Raises
     ------
@@ -105,8 +109,15 @@ def remeasured(
         for i, found in enumerate(before.slices)
     )
     volume = image.volume_like(labels)
-    measured = measure(volume, slices, curves, times_are_estimated=image.times_are_estimated)
-    aha = _segments(image, before.aha, [*_segmented(slices, prepared, labels)], changed)
+    measured = measure(
+        volume,
+        slices,
+        curves,
+        times_are_estimated=image.times_are_estimated,
+        read_out=read_out,
+    )
+    anew = measure_segments([*_segmented(slices, prepared, labels)], image, read_out)
+    aha = _segments(before.aha, anew, changed)
     kept = tuple(note for note in before.notes if not MADE_ANEW.match(note))
     return PerfusionResult(
         segmentation=volume,
@@ -117,7 +128,7 @@ def remeasured(
         notes=(
             *kept,
             *_notes(slices, changed, chosen),
-            *notes_on_baselines(slices, curves),
+            *notes_on_curves(slices, curves),
             *aha.notes,
         ),
         stage_seconds={},
@@ -231,11 +242,8 @@ def _segmented(
             )
 
 
-def _segments(
-    image: TimeSeries, before: AhaResult, found: list[SegmentedSlice], changed: list[bool]
-) -> AhaResult:
+def _segments(before: AhaResult, anew: AhaResult, changed: list[bool]) -> AhaResult:
     """Return the segments: of slices that have not changed as before, if their heights are too."""
-    anew = measure_segments(found, image)
     heights = {s.slice_index: s.level for s in anew.slices}
     unchanged = [s for s in before.slices if not changed[s.slice_index]]
     if any(heights.get(s.slice_index) != s.level for s in unchanged):

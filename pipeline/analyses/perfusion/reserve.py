@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MEASURE = "relative_upslope"
-"""What is compared."""
+MEASURES = ("relative_upslope_concentration", "relative_upslope")
+"""What is compared: the first that both states tell of."""
 
 NEAR_MM = 5.0
 """Slices of both states that lie no farther apart are the same, however thin they are [mm]."""
