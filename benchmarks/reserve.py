@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from scipy.ndimage import shift
 
 from benchmarks.inference import phantom_series
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
@@ -25,7 +24,7 @@ from pipeline.analyses.perfusion.locate import Place
 from pipeline.analyses.perfusion.measure import relative
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.prepare import prepare_slice
-from pipeline.analyses.perfusion.remeasure import on_square
+from pipeline.analyses.perfusion.remeasure import CLASSES
 from pipeline.analyses.perfusion.reserve import MEASURES
 from pipeline.analyses.perfusion.result import BLOOD_POOL, AhaResult
 from pipeline.analyses.perfusion.rightventricle import Contact
@@ -127,11 +126,13 @@ def _by_masks(state: StateTruth, grid: ModelGrid) -> Slopes:
     prepared = prepare_slice(frames, spacing, Place(centre=(row, column), confidence=1.0), grid)
     seen = slice(prepared.first_beat, prepared.first_beat + grid.n_beats)
     # The square stands for the beats that the model sees: the contours are moved there.
-    away = np.median(state.phantom.shifts_mm[seen, 0], axis=0) / spacing
+    away_mm = np.median(state.phantom.shifts_mm[seen, 0], axis=0)
+    present = np.stack([(labels == value).astype(np.float32) for value in CLASSES])
+    moved = prepared.grid.resample(present, np.tile(-away_mm, (len(CLASSES), 1)))
     found = SegmentedSlice(
         slice_index=0,
         square=prepared.square,
-        classes=on_square(shift(labels, away, order=0).astype(np.uint8), prepared.grid),
+        classes=moved.argmax(axis=0).astype(np.uint8),
         grid=prepared.grid,
     )
     return _slopes(measure_segments([found], image, _read_out(state)))
