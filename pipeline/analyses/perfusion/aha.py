@@ -42,6 +42,17 @@ distance, at least; it is 0.85 in a heart that lies as usual."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Insertions:
+    """Where the right ventricle meets the left one on a slice, as a person sees it."""
+
+    anterior_lps_mm: tuple[float, float, float]
+    """In front [mm], LPS+: the segments are counted from here."""
+
+    inferior_lps_mm: tuple[float, float, float]
+    """Below [mm], LPS+: on which side of the ventricle the septum lies."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SegmentedSlice:
     """A slice on which the left ventricle was found, on the model's grid."""
 
@@ -56,6 +67,9 @@ class SegmentedSlice:
 
     grid: SliceGrid
     """Where the square lies on the slice."""
+
+    insertions: Insertions | None = None
+    """What a person has said of its insertions; None has them found."""
 
 
 def measure_segments(
@@ -112,9 +126,7 @@ def _lying(
     found: SegmentedSlice, image: TimeSeries, level: Level
 ) -> tuple[AhaSlice, NDArray[np.uint8]] | str:
     """Return how a slice lies and the segment of each point, or why that is not known."""
-    spacing = found.grid.spacing_mm
-    right = right_ventricle(found.square, found.classes, spacing)
-    contact = None if right is None else contact_of(right, found.classes, spacing)
+    contact = _contact(found, image)
     if contact is None:
         return "the first pass does not show the right ventricle beside the left one"
     start, end = (
@@ -122,9 +134,13 @@ def _lying(
         for angle in (contact.start_rad, contact.end_rad)
     )
     forward = float((start - end) @ ANTERIOR_LPS / np.linalg.norm(start - end))
-    if abs(forward) < ANTERIOR_SHARE:
+    if abs(forward) < ANTERIOR_SHARE and found.insertions is None:
         return "neither insertion of the right ventricle lies in front of and above the other"
     starts_anterior = forward > 0
+    if found.insertions is not None:
+        starts_anterior = contact.start_rad == _angle(
+            found, found.insertions.anterior_lps_mm, image
+        )
     anterior, inferior = (start, end) if starts_anterior else (end, start)
     place = AhaSlice(
         slice_index=found.slice_index,
@@ -134,6 +150,41 @@ def _lying(
     )
     numbers = segment_numbers(found.classes, contact, level, starts_anterior=starts_anterior)
     return place, numbers
+
+
+def _contact(found: SegmentedSlice, image: TimeSeries) -> Contact | None:
+    """Return the septum's side of the wall: as the first pass shows it, or as a person says it."""
+    spacing = found.grid.spacing_mm
+    if found.insertions is None:
+        right = right_ventricle(found.square, found.classes, spacing)
+        return None if right is None else contact_of(right, found.classes, spacing)
+    if not (found.classes == BLOOD_POOL).any():
+        return None
+    anterior, inferior = (
+        _angle(found, point, image)
+        for point in (found.insertions.anterior_lps_mm, found.insertions.inferior_lps_mm)
+    )
+    onwards = (inferior - anterior) % (2 * np.pi)
+    # The septum is the shorter way round.
+    if onwards <= np.pi:
+        return Contact(centre=_centre(found), start_rad=anterior, extent_rad=onwards)
+    return Contact(centre=_centre(found), start_rad=inferior, extent_rad=2 * np.pi - onwards)
+
+
+def _centre(found: SegmentedSlice) -> tuple[float, float]:
+    """Return the middle of a slice's blood pool ``(row, column)`` [points]."""
+    row, column = (float(v) for v in np.argwhere(found.classes == BLOOD_POOL).mean(axis=0))
+    return row, column
+
+
+def _angle(
+    found: SegmentedSlice, point_lps_mm: tuple[float, float, float], image: TimeSeries
+) -> float:
+    """Return the direction in which a point lies from the middle of the blood pool [rad]."""
+    _, row, column, _ = np.linalg.inv(image.affine) @ (*point_lps_mm, 1.0)
+    at = found.grid.of_slice(float(row), float(column))
+    middle = _centre(found)
+    return float(np.arctan2(at[0] - middle[0], at[1] - middle[1]))
 
 
 def _insertion_lps(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
+from pipeline.analyses.perfusion.aha import Insertions, SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Place
 from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_curves
@@ -68,15 +68,26 @@ class Found:
     """``rest`` or ``stress``; None where that is not known."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """What a reader says of a result beside its labels."""
+
+    members: Mapping[int, str] = field(default_factory=dict)
+    """The member of the pool that labels were taken from, by slice; other slices were drawn."""
+
+    insertions: Mapping[int, Insertions] = field(default_factory=dict)
+    """Where the right ventricle meets the left one, by slice; on others it is found."""
+
+
 def remeasured(
     image: TimeSeries,
     before: Found,
     labels: NDArray[np.uint8],
     model: ModelGrid,
-    members: Mapping[int, str] | None = None,
+    said: Said | None = None,
     read_out: ReadOut | None = None,
 ) -> PerfusionResult:
-    """Return a result with other labels.
+    """Return a result with other labels, or other insertions of the right ventricle.
 
     Parameters
     ----------
@@ -88,8 +99,8 @@ def remeasured(
         The corrected labels. Shape ``(slices, rows, columns)``.
     model
         The grid that the bundle's pool was trained on.
-    members
-        The member of the pool that labels were taken from, by slice; other slices were drawn.
+    said
+        What the reader has said beside the labels.
     read_out
         The sequence of the series; None where it is not known.
 
@@ -100,7 +111,7 @@ def remeasured(
     """
     if not (labels == MYOCARDIUM).any():
         raise AnalysisFailed("the corrected labels hold no myocardium on any slice")
-    chosen = members or {}
+    chosen, insertions = (said.members, said.insertions) if said else ({}, {})
     prepared = [_prepared(image, before, labels, index, model) for index in range(image.n_slices)]
     curves = _curves(image.times_s, prepared, labels)
     changed = [bool((labels[i] != before.segmentation.array[i]).any()) for i in range(len(labels))]
@@ -116,8 +127,12 @@ def remeasured(
         times_are_estimated=image.times_are_estimated,
         read_out=read_out,
     )
-    anew = measure_segments([*_segmented(slices, prepared, labels)], image, read_out)
-    aha = _segments(before.aha, anew, changed)
+    found = [
+        replace(each, insertions=insertions.get(each.slice_index))
+        for each in _segmented(slices, prepared, labels)
+    ]
+    anew = measure_segments(found, image, read_out)
+    aha = _segments(before.aha, anew, [c or i in insertions for i, c in enumerate(changed)])
     kept = tuple(note for note in before.notes if not MADE_ANEW.match(note))
     return PerfusionResult(
         segmentation=volume,
@@ -128,6 +143,7 @@ def remeasured(
         notes=(
             *kept,
             *_notes(slices, changed, chosen),
+            *(f"slice {i}: a reader has set the insertions" for i in sorted(insertions)),
             *notes_on_curves(slices, curves),
             *aha.notes,
         ),
