@@ -5,7 +5,6 @@ whichever of the two was done last, and another one when either is done anew. No
 files with these digests. It is done at once: it takes a second, and needs no network.
 """
 
-import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -13,21 +12,15 @@ from pathlib import Path
 from time import perf_counter
 from uuid import UUID
 
-import numpy as np
-import pydicom
-from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-
 from pipeline import __version__
-from pipeline.analyses.perfusion.reserve import MEASURES, Index, Reserve, Side, reserve_of
+from pipeline.analyses.perfusion.reserve import MEASURES, Index, Reserve, reserve_of
 from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.reserve import encode_reserve
 from pipeline.encode.table import FILE as TABLE
-from pipeline.errors import AnalysisFailed, NotApplicable, PipelineError, StudyRejected
+from pipeline.errors import AnalysisFailed, NotApplicable, PipelineError
 from pipeline.flush import flush_tree
-from pipeline.identity import JobIdentity, digest_bytes, digest_set, digest_settings
-from pipeline.imaging.nifti import read_header
+from pipeline.identity import JobIdentity, digest_bytes, digest_settings
 from pipeline.ingest.candidate import Candidate
 from pipeline.job import failure_of
 from pipeline.ledger.given import Given
@@ -38,7 +31,7 @@ from pipeline.ledger.states import JobState
 from pipeline.manifest import JobEntry, ModelReference, finite_object
 from pipeline.outputs import OutputFolder, what_is_wrong
 from pipeline.plan import SHOWN_DIGITS
-from pipeline.quiet import quietly
+from pipeline.reserveinputs import digest_of, reports_of, side_of, whole_folder
 from pipeline.study import Artifact, InputSeries, Measurement
 
 ANALYSIS = "reserve"
@@ -49,9 +42,6 @@ KEY = "reserve"
 
 MPRI = "mpri"
 """Name of the index among measurements."""
-
-REPORT, SEGMENTATION = "report.dcm", "segmentation.nii.gz"
-"""Files of a perfusion result that it is made of, beside the table of its numbers."""
 
 Publish = Callable[[Transaction, UUID], object]
 """Adds to the transaction that records a reserve: its deliveries."""
@@ -157,7 +147,7 @@ def _made(asked: Asked, ledger: Ledger, output: OutputFolder | None, publish: Pu
         return replace(entry, reused=True, outcome=record.outcome or {}, artifacts=record.artifacts)
     attempt = ledger.begin(_request(asked), _given(asked))
     try:
-        place = output or OutputFolder.open(_folder(asked.stress).parent)
+        place = output or OutputFolder.open(whole_folder(asked.stress).parent)
         with place.working() as files:
             outcome, artifacts = _computed(asked, files)
             flush_tree(files)
@@ -195,7 +185,9 @@ def _computed(asked: Asked, files: Path) -> tuple[dict[str, object], tuple[Artif
     measure, found = _found(asked)
     if found.whole is None and not found.segments:
         raise AnalysisFailed(f"rest and stress have nothing in common: {'; '.join(found.notes)}")
-    artifacts = encode_reserve(found, _reports(asked), _context(asked), files)
+    artifacts = encode_reserve(
+        found, reports_of((asked.rest, asked.stress)), _context(asked), files
+    )
     outcome = {
         "measurements": [asdict(each) for each in _measurements(found)],
         "uncertainty": [],
@@ -209,7 +201,7 @@ def _computed(asked: Asked, files: Path) -> tuple[dict[str, object], tuple[Artif
 def _found(asked: Asked) -> tuple[str, Reserve]:
     """Return the reserve, of concentrations where both states tell of them, and its measure."""
     for measure in MEASURES:
-        rest, stress = _side(asked.rest, measure), _side(asked.stress, measure)
+        rest, stress = side_of(asked.rest, measure), side_of(asked.stress, measure)
         found = reserve_of(rest, stress)
         if found.whole is not None or found.segments:
             break
@@ -235,8 +227,8 @@ def _notes(asked: Asked) -> Iterator[str]:
 def _told(asked: Asked, measure: str, found: Reserve) -> dict[str, object]:
     """Return a reserve as JSON values."""
     return {
-        "rest": {"job_id": str(asked.rest.job_id), "digest": _digest(asked.rest)},
-        "stress": {"job_id": str(asked.stress.job_id), "digest": _digest(asked.stress)},
+        "rest": {"job_id": str(asked.rest.job_id), "digest": digest_of(asked.rest)},
+        "stress": {"job_id": str(asked.stress.job_id), "digest": digest_of(asked.stress)},
         "measure": measure,
         "mpri": None if found.whole is None else found.whole.mpri,
         "slices": [
@@ -260,71 +252,9 @@ def _numbers(index: Index) -> dict[str, float]:
     return {"mpri": index.mpri, "rest": index.rest, "stress": index.stress}
 
 
-def _side(past: PastJob, measure: str) -> Side:
-    """Return a measure of a result's parts, from its files."""
-    folder = _folder(past)
-    segments: dict[tuple[int, str], list[float]] = {}
-    slices: dict[int, float] = {}
-    with (folder / TABLE).open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["name"] != measure:
-                continue
-            if row["segment"]:
-                place = int(row["segment"]), row["layer"]
-                segments.setdefault(place, []).append(float(row["value"]))
-            else:
-                slices[int(row["slice"])] = float(row["value"])
-    return Side(
-        segments={place: float(np.mean(values)) for place, values in segments.items()},
-        slices=slices,
-        middles_mm=_middles_mm(folder / SEGMENTATION),
-    )
-
-
-def _middles_mm(path: Path) -> NDArray[np.float64]:
-    """Return the middle of each slice of a segmentation [mm], LPS+. Shape ``(slices, 3)``."""
-    header = read_header(path)
-    _, n_slices, rows, columns = header.shape
-    indices = [(i, 0.5 * (rows - 1), 0.5 * (columns - 1), 1.0) for i in range(n_slices)]
-    middles: NDArray[np.float64] = (np.array(indices) @ header.affine.T)[:, :3]
-    return middles
-
-
-def _reports(asked: Asked) -> list[Dataset]:
-    """Return the reports of both results; none if one has none."""
-    paths = [_folder(past) / REPORT for past in (asked.rest, asked.stress)]
-    if not all(path.is_file() for path in paths):
-        return []
-    with quietly():
-        return [pydicom.dcmread(path) for path in paths]
-
-
-def _folder(past: PastJob) -> Path:
-    """Return the folder of a result whose files are whole, and are those that a reserve needs.
-
-    Raises
-    ------
-    StudyRejected
-        If one is missing or altered: its numbers may be others than those that were recorded.
-    """
-    folder, artifacts = past.record.folder, past.record.artifacts
-    wrong = "it has no files" if folder is None else what_is_wrong(folder, artifacts)
-    needed = {TABLE, SEGMENTATION} - {a.relative_path for a in artifacts}
-    if folder is not None and wrong is None and not needed:
-        return folder
-    raise StudyRejected(
-        f"job {past.job_id}: {wrong or f'it was made without {min(needed)}: run it again'}"
-    )
-
-
 def _named(past: PastJob) -> str:
     """Return what a reserve's identity says of a job."""
-    return f"{past.job_id} {_digest(past)}"
-
-
-def _digest(past: PastJob) -> str:
-    """Return the digest of all files of a result, hexadecimal."""
-    return digest_set(a.sha256 for a in past.record.artifacts)
+    return f"{past.job_id} {digest_of(past)}"
 
 
 def _context(asked: Asked) -> EncodingContext:

@@ -15,16 +15,19 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config import GateSettings
+from pipeline.config import Configuration, GateSettings
 from pipeline.deliver.gate import check
 from pipeline.encode.table import COLUMNS, write_rows
 from pipeline.identity import digest_file
 from pipeline.imaging.nifti import write_volume
 from pipeline.imaging.volume import Volume
+from pipeline.infer.session import Compute
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.states import JobState
 from pipeline.manifest import JobEntry, Manifest
 from pipeline.outputs import OutputFolder
+from pipeline.reproduce import Bench, reproduce
+from pipeline.reproduction import Verdict
 from pipeline.reserve import make_reserves
 from pipeline.study import Artifact
 from tests.support.jobs import job_request
@@ -237,6 +240,21 @@ def test_numbers_that_were_altered_are_not_used(ledger: Ledger, tmp_path: Path) 
     record = ledger.find(entry.job_id)
     assert record is not None
     assert record.state is JobState.FAILED
+
+
+def test_it_is_told_to_be_made_of_two_jobs(ledger: Ledger, tmp_path: Path) -> None:
+    rest = made_up(ledger, tmp_path / "rest", "rest", SLOPES["rest"])
+    stress = made_up(ledger, tmp_path / "stress", "stress", SLOPES["stress"])
+    entry = only(make_reserves([rest], ledger))
+    bench = Bench(
+        ledger=ledger,
+        configuration=Configuration(),
+        compute=Compute(threads=1),
+        scratch=tmp_path / "again",
+    )
+    found = reproduce(entry.job_id, bench)
+    assert found.verdict is Verdict.IMPOSSIBLE
+    assert found.notes == (f"it was made of jobs {rest} and {stress}: these can be done again",)
 
 
 def test_the_command_makes_what_is_missing_and_says_so(ledger: Ledger, tmp_path: Path) -> None:

@@ -189,18 +189,14 @@ def _state(
         times_are_estimated=False,
         frame_of_reference_uid=FRAME_OF_REFERENCE_UID,
     )
-    phantom = Phantom(
-        image=image,
-        labels=anatomy.labels,
-        shifts_mm=motion.shifts_mm,
-        insertions=anatomy.insertions,
-    )
-    flow = np.stack([_flow(maps, perfusion) for maps in anatomy.maps])
+    labels, insertions = anatomy.labels, anatomy.insertions
+    shifts = motion.shifts_mm
+    phantom = Phantom(image=image, labels=labels, shifts_mm=shifts, insertions=insertions)
     seen = np.stack([[binned(beat) for beat in each] for each in still], axis=1)
     return StateTruth(
         phantom=phantom,
         still=replace(image, array=seen),
-        flow=flow,
+        flow=np.stack([_flow(maps, perfusion) for maps in anatomy.maps]),
         delay_s=sequence.recovery_s,
     )
 

@@ -28,6 +28,7 @@ from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.perfusion.state import state_of
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import AnalysisFailed
+from pipeline.imaging.volume import TimeSeries, Volume
 from pipeline.study import InputSeries
 
 MODALITIES = ("MR", "NIFTI")
@@ -221,28 +222,19 @@ def _assemble(
             f"{'; '.join(sorted(reasons))}"
         )
     image = series.image
-    segmentation = np.zeros(image.array.shape[1:], dtype=np.uint8)
-    uncertainty = np.zeros(image.array.shape[1:], dtype=np.float32)
-    for index, slice_analysis in enumerate(found):
-        if slice_analysis.chosen is not None:
-            chosen = slice_analysis.maps[slice_analysis.chosen]
-            segmentation[index] = slice_analysis.segmentation(chosen.probabilities)
-            uncertainty[index] = slice_analysis.prepared.grid.to_slice(
-                chosen.uncertainty, slice_analysis.shape
-            )
+    segmentation, uncertainty = _maps(image, found)
     curves = _curves(image.times_s, found)
     stated = read_out_of(series.header)
     read_out = None if isinstance(stated, str) else stated
     aha = measure_segments(list(_segmented_slices(found)), image, read_out)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
-    volume = image.volume_like(segmentation)
     return PerfusionResult(
-        segmentation=volume,
-        uncertainty=image.volume_like(uncertainty),
+        segmentation=segmentation,
+        uncertainty=uncertainty,
         slices=slices,
         curves=curves,
         measurements=measure(
-            volume,
+            segmentation,
             slices,
             curves,
             times_are_estimated=image.times_are_estimated,
@@ -259,6 +251,18 @@ def _assemble(
         state=state_of(_described_as(series), settings.rest_words, settings.stress_words),
         evidence=_evidence(found, pool),
     )
+
+
+def _maps(image: TimeSeries, found: list[SliceAnalysis]) -> tuple[Volume, Volume]:
+    """Return segmentation and uncertainty of the chosen members on the series' grid."""
+    segmentation = np.zeros(image.array.shape[1:], dtype=np.uint8)
+    uncertainty = np.zeros(image.array.shape[1:], dtype=np.float32)
+    for index, one in enumerate(found):
+        if one.chosen is not None:
+            chosen = one.maps[one.chosen]
+            segmentation[index] = one.segmentation(chosen.probabilities)
+            uncertainty[index] = one.prepared.grid.to_slice(chosen.uncertainty, one.shape)
+    return image.volume_like(segmentation), image.volume_like(uncertainty)
 
 
 def _segmented_slices(found: list[SliceAnalysis]) -> Iterator[SegmentedSlice]:

@@ -111,7 +111,8 @@ def remeasured(
     """
     if not (labels == MYOCARDIUM).any():
         raise AnalysisFailed("the corrected labels hold no myocardium on any slice")
-    chosen, insertions = (said.members, said.insertions) if said else ({}, {})
+    said = said or Said()
+    chosen, insertions = said.members, said.insertions
     prepared = [_prepared(image, before, labels, index, model) for index in range(image.n_slices)]
     curves = _curves(image.times_s, prepared, labels)
     changed = [bool((labels[i] != before.segmentation.array[i]).any()) for i in range(len(labels))]
@@ -127,11 +128,8 @@ def remeasured(
         times_are_estimated=image.times_are_estimated,
         read_out=read_out,
     )
-    found = [
-        replace(each, insertions=insertions.get(each.slice_index))
-        for each in _segmented(slices, prepared, labels)
-    ]
-    anew = measure_segments(found, image, read_out)
+    found = _segmented(slices, prepared, labels, insertions)
+    anew = measure_segments(list(found), image, read_out)
     aha = _segments(before.aha, anew, [c or i in insertions for i, c in enumerate(changed)])
     kept = tuple(note for note in before.notes if not MADE_ANEW.match(note))
     return PerfusionResult(
@@ -142,8 +140,7 @@ def remeasured(
         measurements=tuple(_merged(before.measurements, measured, changed)),
         notes=(
             *kept,
-            *_notes(slices, changed, chosen),
-            *(f"slice {i}: a reader has set the insertions" for i in sorted(insertions)),
+            *_notes(slices, changed, said),
             *notes_on_curves(slices, curves),
             *aha.notes,
         ),
@@ -245,7 +242,10 @@ def _corrected(
 
 
 def _segmented(
-    slices: tuple[SliceResult, ...], prepared: list[PreparedSlice], labels: NDArray[np.uint8]
+    slices: tuple[SliceResult, ...],
+    prepared: list[PreparedSlice],
+    labels: NDArray[np.uint8],
+    insertions: Mapping[int, Insertions],
 ) -> Iterator[SegmentedSlice]:
     """Yield the slices that have a myocardium, on the model's grid."""
     for index, ready in enumerate(prepared):
@@ -255,6 +255,7 @@ def _segmented(
                 square=ready.square,
                 classes=on_square(labels[index], ready.grid),
                 grid=ready.grid,
+                insertions=insertions.get(index),
             )
 
 
@@ -289,14 +290,14 @@ def _merged(
                 yield each
 
 
-def _notes(
-    slices: tuple[SliceResult, ...], changed: list[bool], members: Mapping[int, str]
-) -> Iterator[str]:
+def _notes(slices: tuple[SliceResult, ...], changed: list[bool], said: Said) -> Iterator[str]:
     """Yield how slices were corrected."""
     for index, is_changed in enumerate(changed):
         if is_changed and slices[index].chosen_member is None:
             yield f"slice {index}: a reader has removed the contours"
-        elif is_changed and index in members:
-            yield f"slice {index}: a reader has chosen {members[index]}"
+        elif is_changed and index in said.members:
+            yield f"slice {index}: a reader has chosen {said.members[index]}"
         elif is_changed:
             yield f"slice {index}: a reader has drawn the contours"
+        if index in said.insertions:
+            yield f"slice {index}: a reader has set the insertions"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analyses.perfusion.concentration import (
@@ -43,6 +43,7 @@ def pulse_by_pulse(concentration: float, sequence: SaturationRecovery) -> float:
     return float(magnetisation)
 
 
+@settings(deadline=None)
 @given(sequence=SEQUENCES, concentration=st.floats(0.0, 10.0))
 def test_the_equation_agrees_with_magnetisation_followed_pulse_by_pulse(
     sequence: SaturationRecovery, concentration: float
@@ -52,6 +53,7 @@ def test_the_equation_agrees_with_magnetisation_followed_pulse_by_pulse(
     assert told == pytest.approx(pulse_by_pulse(concentration, sequence), rel=1e-9)
 
 
+@settings(deadline=None)
 @given(sequence=SEQUENCES, scale=st.floats(1e-3, 1e4), peak=st.floats(0.1, 8.0))
 def test_the_concentration_that_made_a_signal_is_found_again(
     sequence: SaturationRecovery, scale: float, peak: float
@@ -65,6 +67,7 @@ def test_the_concentration_that_made_a_signal_is_found_again(
     np.testing.assert_allclose(found[tells], true[tells], rtol=1e-6, atol=1e-7)
 
 
+@settings(deadline=None)
 @given(sequence=SEQUENCES, low=st.floats(0.05, 0.9), step=st.floats(1e-3, 0.1))
 def test_a_stronger_signal_is_a_higher_concentration(
     sequence: SaturationRecovery, low: float, step: float

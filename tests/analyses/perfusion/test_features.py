@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -36,6 +36,7 @@ def grained(seed: int, deviation: float) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(0.0, deviation, len(TIMES))
 
 
+@settings(deadline=None)
 @given(
     arrival_s=st.floats(5.0, 15.0),
     shape=st.floats(2.0, 4.0),
@@ -53,6 +54,7 @@ def test_another_scale_changes_intensities_by_it_and_nothing_else(
         assert other[name] == pytest.approx(factor * value, rel=1e-6), name
 
 
+@settings(deadline=None)
 @given(beats=st.integers(1, 12), shape=st.floats(2.0, 4.0))
 def test_a_later_bolus_arrives_later_and_tells_the_same(beats: int, shape: float) -> None:
     """Arrival moves with the bolus; slope, height and the time to the peak do not."""
@@ -66,6 +68,7 @@ def test_a_later_bolus_arrives_later_and_tells_the_same(beats: int, shape: float
         assert second[name] == pytest.approx(first[name], rel=2e-3), name
 
 
+@settings(deadline=None)
 @given(
     arrival_s=st.floats(6.0, 15.0),
     shape=st.floats(2.0, 4.0),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analyses.perfusion.reserve import Side, reserve_of, same_slices
@@ -34,6 +34,7 @@ def test_the_index_is_stress_over_rest() -> None:
     assert found.notes == ()
 
 
+@settings(deadline=None)
 @given(shift=st.floats(-4.9, 4.9), first=st.integers(0, 2))
 def test_slices_are_paired_by_height_and_not_by_number(shift: float, first: int) -> None:
     """A stack of another length, moved by less than half a slice, is the same heart."""
