@@ -99,6 +99,7 @@ bench: $(VENV)/.installed-dev demo
 	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.pacs
 	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.batch --studies 20
+	$(BIN)/python -m benchmarks.reserve
 	$(BIN)/python -m benchmarks.review
 	$(BIN)/python -m benchmarks.reviewpage $(DEMO)
 

@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -128,6 +129,40 @@ def run_command(
     where = str(output / MANIFEST)
     typer.echo(serialised(manifest.to_json()).rstrip() if as_json else summary(manifest, where))
     if manifest.failed:
+        raise typer.Exit(SOME_INPUT_FAILED)
+
+
+@app.command("reserve")
+def reserve_command(
+    jobs: Annotated[
+        list[UUID] | None,
+        typer.Argument(metavar="[JOB]...", help="Perfusion jobs. Default: all of the ledger."),
+    ] = None,
+    *,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    ledger_url: LedgerOption = None,
+) -> None:
+    """Make what the rest and the stress series of studies say together; runs do it by themselves.
+
+    Exit status: 0 all done, 1 some could not be made, 2 unusable call.
+    """
+    from pipeline.console import headline, printable
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.ledger.pairs import jobs_with_a_state
+    from pipeline.manifest import finite_object, serialised
+    from pipeline.reserve import make_reserves
+
+    with complaints():
+        settings = site_configuration(config, ledger_url=ledger_url)
+        with Ledger.open(ledger_place(settings)) as opened:
+            made = make_reserves(jobs or jobs_with_a_state(opened), opened)
+    if as_json:
+        typer.echo(serialised(finite_object({"jobs": [e.to_json() for e in made]})).rstrip())
+    else:
+        for entry in made:
+            typer.echo(printable(f"{entry.job_id} {headline(entry)}"))
+    if any(entry.failure for entry in made):
         raise typer.Exit(SOME_INPUT_FAILED)
 
 

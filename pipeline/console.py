@@ -99,7 +99,7 @@ class Reporter:
 
     def ended(self, entry: JobEntry) -> None:
         """Hear how the job came out."""
-        self.say(_headline(entry))
+        self.say(headline(entry))
 
     def _show(self, what: str, done: int, total: int) -> None:
         """Show a step on the bar, in place of the last one."""
@@ -132,7 +132,7 @@ def summary(manifest: Manifest, place: str) -> str:
     """
     lines = []
     for job in manifest.jobs:
-        lines.append(_headline(job))
+        lines.append(headline(job))
         if not job.failure:
             lines += [f"  {line}" for line in _findings(job)]
     done = sum(not job.failure for job in manifest.jobs)
@@ -151,7 +151,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _headline(entry: JobEntry) -> str:
+def headline(entry: JobEntry) -> str:
     """Return how a job came out, in a line."""
     head = f"{entry.identity.analysis} {entry.candidate.label}"
     if entry.failure:

@@ -50,8 +50,9 @@ class ModelReference:
     """SHA-256 over its files, hexadecimal."""
 
 
-OF_PERFUSION = ("aha_segments", "aha_slices", "heart_state")
-"""What the outcome of a perfusion job has besides; one of an earlier version has none of it."""
+OF_PERFUSION = ("aha_segments", "aha_slices", "heart_state", "reserve")
+"""What the outcome of a perfusion job or of a reserve has besides; one of an earlier version has
+none of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,6 +35,7 @@ from pipeline.reproduction import (
     stored_altered,
     stored_gone,
 )
+from pipeline.reserve import KEY as RESERVE
 from pipeline.study import EVIDENCE
 from pipeline.warm import OpenAnalyses, under
 
@@ -152,6 +153,11 @@ def _input_files(past: PastJob, bench: Bench) -> tuple[Path, ...]:
     if REVIEW in (past.configuration or {}):
         raise _Impossible(
             f"readers made this result of job {past.predecessor}: that one can be done again"
+        )
+    joint = (past.configuration or {}).get(RESERVE)
+    if isinstance(joint, Mapping):
+        raise _Impossible(
+            f"it was made of jobs {joint['rest']} and {joint['stress']}: these can be done again"
         )
     if past.record.state is not JobState.DONE or not past.record.artifacts:
         raise _Impossible(f"the job is {past.record.state.value}, and has no result")

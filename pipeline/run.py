@@ -32,8 +32,9 @@ from pipeline.manifest import (
     serialised,
 )
 from pipeline.outputs import OutputFolder
-from pipeline.perform import Reconstruction
+from pipeline.perform import Perfusion, Reconstruction
 from pipeline.plan import Plan, PlannedJob, plan_jobs
+from pipeline.reserve import make_reserves
 
 SWITCH = "limits.hold_other_body_parts = false has it done"
 """What whoever runs by hand can do."""
@@ -121,9 +122,10 @@ def run(request: RunRequest, ledger: Ledger, listener: Listener) -> Manifest:
     plan = _assigned(_without_held(plan_jobs(inventory, request.analyses)), request.service)
     listener.planned(plan)
     jobs = tuple(_one_job(job, place, listener) for job in plan.jobs)
+    jobs = (*jobs, *_on_their_images(jobs, request, place, listener))
     manifest = Manifest(
         started_at=started_at,
-        jobs=(*jobs, *_on_their_images(jobs, request, place, listener)),
+        jobs=(*jobs, *_reserves(jobs, place, listener)),
         ended_at=clock(),
         ingest_seconds=place.ingest_seconds,
         refusals=inventory.refusals,
@@ -164,6 +166,17 @@ def _without_held(plan: Plan) -> Plan:
     )
     jobs = tuple(job for job, why in doubts if why is None)
     return replace(plan, jobs=jobs, not_fitting=(*plan.not_fitting, *held))
+
+
+def _reserves(
+    jobs: Sequence[JobEntry], place: Workplace, listener: Listener
+) -> tuple[JobEntry, ...]:
+    """Make what the rest and the stress series of a study say together."""
+    done = [e.job_id for e in jobs if e.identity.analysis == Perfusion.name and e.failure is None]
+    made = make_reserves(done, place.ledger, place.output)
+    for entry in made:
+        listener.ended(entry)
+    return made
 
 
 def _assigned(plan: Plan, service: InService | None) -> Plan:

@@ -31,7 +31,10 @@ from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
 from pipeline.outputs import OutputFolder
 from pipeline.owner import is_gone, this_process
+from pipeline.perform import Perfusion
 from pipeline.plan import PlannedJob, plan_jobs
+from pipeline.reserve import ANALYSIS as RESERVE
+from pipeline.reserve import make_reserves
 from pipeline.submit import Terms, follow_ups
 from pipeline.warm import OpenAnalyses
 
@@ -135,9 +138,34 @@ def work(job_id: UUID, bench: Bench) -> JobState | None:
     bench.running.append(interrupt)
     try:
         with Lease(queue, claim, interrupt, bench.limits):
-            return _attempted(claim, bench, interrupt)
+            state = _attempted(claim, bench, interrupt)
     finally:
         bench.running.remove(interrupt)
+    if state is JobState.DONE and claim.analysis == Perfusion.name:
+        _reserve(claim, bench)
+    return state
+
+
+def _reserve(claim: Claim, bench: Bench) -> None:
+    """Make what a result says together with that of the other state, if that is there.
+
+    The last of the two makes it: it sees the other one done. What could not be made is told of and
+    made by ``vesalius reserve``; the result that was asked for stands.
+    """
+    routing = claim.order.routing
+    names, kept = destinations_of(RESERVE, routing, bench.destinations)
+
+    def deliver(transaction: Transaction, job_id: UUID) -> None:
+        Deliveries(bench.ledger).add_within(transaction, job_id, names, kept=kept)
+
+    output = bench.output(claim.order.output)
+    for entry in make_reserves([claim.job_id], bench.ledger, output, deliver):
+        if entry.failure:
+            LOG.error(
+                "the reserve of a study could not be made: %s",
+                entry.failure.reason,
+                extra={"action": "reserve_failed", "job_id": str(entry.job_id)},
+            )
 
 
 def backoff_s(attempt: int, first_s: float) -> float:

@@ -37,6 +37,7 @@ from pipeline.work import Bench, backoff_s, may_pass, work
 from tests.support.bundles import write_tiny_bundle
 from tests.support.rawfiles import write_nifti
 from tests.support.reconstruction import write_tiny_reconstruction
+from tests.support.restandstress import small_pair, write_pair
 from tests.support.tally import write_tally_bundle, write_volumes
 from tests.test_chain import phantom_kspace
 
@@ -102,6 +103,26 @@ def test_a_result_is_to_be_delivered_as_soon_as_it_is_there(at: Place) -> None:
     assert work(job, at.bench) is JobState.DONE
     (found,) = deliveries(at.ledger, WantedDeliveries())
     assert (found.job_id, found.destination, found.state.value) == (job, "share", "waiting")
+
+
+def test_the_last_of_rest_and_stress_makes_their_reserve_and_has_it_delivered(at: Place) -> None:
+    destination = Destination(by="folder", folder=at.folder, always=True, analyses=("reserve",))
+    at.bench = replace(at.bench, destinations={"share": destination})
+    pair = small_pair()
+    images = pair.rest.phantom.image, pair.stress.phantom.image
+    jobs = at.submit(write_pair(*images, at.folder / "in"), names=("perfusion",))
+    assert [work(job, at.bench) for job in jobs[:1]] == [JobState.DONE]
+    assert deliveries(at.ledger, WantedDeliveries()) == ()
+    assert [work(job, at.bench) for job in jobs[1:]] == [JobState.DONE]
+    (found,) = deliveries(at.ledger, WantedDeliveries())
+    record = at.found(found.job_id)
+    assert record.state is JobState.DONE
+    assert record.folder is not None
+    assert record.folder.parent == at.folder / "out"
+    assert what_is_wrong(record.folder, record.artifacts) is None
+    told = (record.outcome or {})["reserve"]
+    assert isinstance(told, dict)
+    assert {told["rest"]["job_id"], told["stress"]["job_id"]} == {str(job) for job in jobs}
 
 
 @pytest.mark.parametrize("fate", ["altered", "gone"])

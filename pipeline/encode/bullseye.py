@@ -60,14 +60,29 @@ def write_bullseye(result: PerfusionResult, path: Path) -> None:
     path
         The file.
     """
+    state = f", {TITLES[result.state]}" if result.state else ""
+    write_segments(segment_values(result), f"upslope relative to LV blood{state}", path)
+
+
+def write_segments(values: Mapping[int, float], title: str, path: Path) -> None:
+    """Write a number of each segment as a bull's-eye.
+
+    Parameters
+    ----------
+    values
+        The numbers, by segment; a segment without one stays empty.
+    title
+        What they are.
+    path
+        The file.
+    """
     figure = Figure(figsize=(INCHES, INCHES + 0.3), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     figure.set_facecolor(PAPER)
     axes = figure.add_subplot()
     axes.set_facecolor(PAPER)
-    draw_bullseye(axes, segment_values(result))
-    state = f", {TITLES[result.state]}" if result.state else ""
-    axes.set_title(f"upslope relative to LV blood{state}", fontsize=9, color=INK)
+    draw_bullseye(axes, values)
+    axes.set_title(title, fontsize=9, color=INK)
     figure.text(0.5, 0.005, "For research only", ha="center", fontsize=7, color=INK)
     # Neither a time nor the name of the software goes into the file.
     figure.savefig(path, metadata={"Software": None})

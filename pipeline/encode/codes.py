@@ -95,14 +95,40 @@ INTENSITY_DEVIATION = _concept(
 UNCERTAINTY = _concept("uncertainty", PRIVATE_SCHEME, "Uncertainty of segmentation")
 """Standard deviation of a probability over overlapping patches."""
 
+RELATIVE_UPSLOPE = _concept("relative-upslope", PRIVATE_SCHEME, "Upslope relative to LV blood pool")
+"""Slope of the wall's curve over that of the blood's."""
+
+OF_CONCENTRATION = _concept(
+    "relative-conc", PRIVATE_SCHEME, "Upslope of concentration relative to LV blood pool"
+)
+"""The same of concentrations of contrast agent."""
+
+CURVE_MEASUREMENTS = {
+    "baseline": _concept("baseline", PRIVATE_SCHEME, "Mean intensity before contrast"),
+    "noise": _concept("baseline-noise", PRIVATE_SCHEME, "Deviation of intensity before contrast"),
+    "arrival_time": _concept("126371", "DCM", "Bolus Arrival Time"),
+    "time_to_peak": _concept("113069", "DCM", "Time To Peak"),
+    "peak_enhancement": _concept(
+        "peak-enhancement", PRIVATE_SCHEME, "Peak intensity above that before contrast"
+    ),
+    "upslope": _concept("122636", "DCM", "MR Perfusion Slope"),
+    "area": _concept("122637", "DCM", "MR Perfusion Time Integral"),
+    "contrast_ratio": _concept(
+        "contrast-ratio", PRIVATE_SCHEME, "Peak enhancement relative to that before contrast"
+    ),
+    "contrast_to_noise": _concept(
+        "contrast-noise", PRIVATE_SCHEME, "Peak enhancement relative to noise"
+    ),
+}
+"""Concept of each number that a time-intensity curve tells, by its name."""
+
 MEASUREMENTS = {
     "myocardium_area_mm2": _concept("42798000", "SCT", "Area"),
     "blood_pool_area_mm2": _concept("42798000", "SCT", "Area"),
-    "myocardium_upslope": _concept("122636", "DCM", "MR Perfusion Slope"),
-    "blood_pool_upslope": _concept("122636", "DCM", "MR Perfusion Slope"),
-    "relative_upslope": _concept(
-        "relative-upslope", PRIVATE_SCHEME, "Upslope relative to LV blood pool"
-    ),
+    **{f"myocardium_{name}": concept for name, concept in CURVE_MEASUREMENTS.items()},
+    **{f"blood_pool_{name}": concept for name, concept in CURVE_MEASUREMENTS.items()},
+    "relative_upslope": RELATIVE_UPSLOPE,
+    "relative_upslope_concentration": OF_CONCENTRATION,
     "volume_ml": _concept("118565006", "SCT", "Volume"),
     "motion_mm": _concept("motion", PRIVATE_SCHEME, "Motion between heart beats"),
     "residual_motion_mm": _concept(
@@ -134,13 +160,18 @@ SEGMENTS = {
 """Finding site of each AHA segment: CID 3717 Myocardial Wall Segment."""
 
 SEGMENT_MEASUREMENTS = {
-    "upslope": MEASUREMENTS["myocardium_upslope"],
-    "relative_upslope": MEASUREMENTS["relative_upslope"],
-    "peak_enhancement": _concept(
-        "peak-enhancement", PRIVATE_SCHEME, "Peak intensity above that before contrast"
-    ),
+    **CURVE_MEASUREMENTS,
+    "relative_upslope": RELATIVE_UPSLOPE,
+    "relative_upslope_concentration": OF_CONCENTRATION,
 }
 """Concept of each measurement of an AHA segment, by its name in the manifest."""
+
+RESERVE_MEASUREMENTS = {
+    "mpri": _concept("mpri", PRIVATE_SCHEME, "Myocardial perfusion reserve index"),
+    "rest": _concept("relative-at-rest", PRIVATE_SCHEME, "Relative upslope at rest"),
+    "stress": _concept("relative-stress", PRIVATE_SCHEME, "Relative upslope under stress"),
+}
+"""Concept of the reserve index of a part of the myocardium, and of what it is made of."""
 
 UNITS = {
     "ml": _concept("ml", "UCUM", "milliliter"),
@@ -149,6 +180,10 @@ UNITS = {
     "1": _concept("1", "UCUM", "no units"),
     "{intensity}": _concept("{intensity}", "UCUM", "intensity"),
     "{intensity}/s": _concept("{intensity}/s", "UCUM", "intensity per second"),
+    "s": _concept("s", "UCUM", "second"),
+    "{beat}": _concept("{beat}", "UCUM", "heart beat"),
+    "{intensity}.s": _concept("{intensity}.s", "UCUM", "intensity times second"),
+    "{intensity}.{beat}": _concept("{intensity}.{beat}", "UCUM", "intensity times heart beat"),
     "{intensity}/{beat}": _concept("{intensity}/{beat}", "UCUM", "intensity per heart beat"),
 }
 """Coded unit of each unit in the manifest."""

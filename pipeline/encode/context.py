@@ -32,6 +32,7 @@ SERIES_NUMBERS = {
     "phases_key_frames": 10,
     "key_objects": 11,
     "report_page": 12,
+    "reserve": 13,
 }
 """What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
 

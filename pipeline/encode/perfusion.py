@@ -27,6 +27,7 @@ from pipeline.encode.report import report_object
 from pipeline.encode.reportpage import report_page
 from pipeline.encode.segmentation import segmentation_object, segmentation_role
 from pipeline.encode.sources import source_header, stand_ins
+from pipeline.encode.table import write_table
 from pipeline.imaging.nifti import write_volume
 from pipeline.quiet import quietly
 from pipeline.study import Artifact, InputSeries, VideoSeries
@@ -90,6 +91,7 @@ def encode_perfusion(
     if result.aha.measurements:
         write_bullseye(result, folder / FIGURES / BULLSEYE)
         written.append(artifact("figure", folder, f"{FIGURES}/{BULLSEYE}"))
+    written.append(write_table(result, folder))
     return tuple(written)
 
 

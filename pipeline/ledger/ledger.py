@@ -336,6 +336,7 @@ def _job_values(request: JobRequest, series_id: int, state: JobState) -> dict[st
         "configuration_digest": identity.configuration_digest,
         "software_version": request.software_version,
         "state": state,
+        "predecessor_id": identity.predecessor,
         "attempts": 0,
         "created_at": now(),
         "changed_at": now(),

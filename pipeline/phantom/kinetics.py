@@ -36,6 +36,20 @@ class VascularBed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Perfusion:
+    """What is asked of a myocardium, instead of drawn."""
+
+    bed: VascularBed
+    """What makes its residue."""
+
+    flow: float
+    """Flow of healthy myocardium [ml/min/g]."""
+
+    defect_flow: float
+    """Flow of the defect [ml/min/g]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Curves:
     """Concentration of contrast agent in each tissue [mmol/l], on the grid ``times_s``."""
 
@@ -70,7 +84,9 @@ class Curves:
     """Skeletal muscle: little and slow."""
 
 
-def contrast_curves(draws: Draws, duration_s: float, arrival_s: float) -> Curves:
+def contrast_curves(
+    draws: Draws, duration_s: float, arrival_s: float, asked: Perfusion | None = None
+) -> Curves:
     """Draw the passage of one bolus.
 
     Parameters
@@ -81,6 +97,8 @@ def contrast_curves(draws: Draws, duration_s: float, arrival_s: float) -> Curves
         Length of the acquisition [s].
     arrival_s
         When the bolus reaches the right ventricle, since the first beat [s]; negative if before it.
+    asked
+        What the myocardium is like; None draws it.
     """
     times = np.arange(-LEAD_S, duration_s + 1.0, STEP_S)
     right = _first_pass(draws, times, arrival_s)
@@ -94,17 +112,20 @@ def contrast_curves(draws: Draws, duration_s: float, arrival_s: float) -> Curves
     pool = draws.between(0.012, 0.03) * mixed  # evenly spread in the blood, hardly excreted yet
     left = left + recirculated + pool
     right = right + _delayed(recirculated + pool, -0.6 * transit_s)
-    bed = _draw_bed(draws)
+    bed = draw_bed(draws)
     flow = draws.between(0.5, 1.3) if draws.rng.random() < 0.5 else draws.between(1.5, 4.0)
     aorta = _delayed(left, draws.between(0.3, 1.2))
+    # Drawn also where it is asked for, so that all that follows is the same.
+    drawn = Perfusion(bed=bed, flow=flow, defect_flow=flow * draws.between(0.15, 0.7))
+    tissue = asked or drawn
     return Curves(
         times_s=times,
         right=right,
         lung=_delayed(_dispersed(right, 0.5 * dispersion_s), 0.5 * transit_s),
         left=left,
         aorta=aorta,
-        myocardium=_perfused(bed, left, flow),
-        defect=_perfused(bed, left, flow * draws.between(0.15, 0.7)),
+        myocardium=_perfused(tissue.bed, left, tissue.flow),
+        defect=_perfused(tissue.bed, left, tissue.defect_flow),
         liver=draws.between(0.15, 0.4)
         * _dispersed(_delayed(aorta, draws.between(4.0, 10.0)), 15.0),
         spleen=draws.between(0.3, 0.6) * _dispersed(_delayed(aorta, 2.0), draws.between(3.0, 6.0)),
@@ -123,7 +144,7 @@ def _first_pass(draws: Draws, times: NDArray[np.float64], arrival_s: float) -> N
     return draws.log_between(3.0, 12.0) * curve / peak if peak > 0 else curve
 
 
-def _draw_bed(draws: Draws) -> VascularBed:
+def draw_bed(draws: Draws) -> VascularBed:
     """Draw a myocardium's vascular bed."""
     return VascularBed(
         volume=draws.between(0.2, 0.45),

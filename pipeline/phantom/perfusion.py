@@ -90,8 +90,8 @@ def perfusion_phantom(seed: int, settings: PhantomSettings = DEFAULT_SETTINGS) -
     """
     spread = 1.0 if settings.randomise else TYPICAL_SPREAD
     draws = Draws(rng=np.random.default_rng(seed), spread=spread)
-    placement = _placement(draws, settings)
-    times = _beat_times(draws, settings)
+    placement = draw_placement(draws, settings)
+    times = beat_times(draws, settings)
     motion = heart_motion(draws, times)
     if settings.jump_mm > 0:
         motion = with_jumps(motion, np.random.default_rng((seed, JUMPS)), settings.jump_mm)
@@ -105,9 +105,9 @@ def perfusion_phantom(seed: int, settings: PhantomSettings = DEFAULT_SETTINGS) -
     labels = np.empty((settings.n_slices, *placement.shape), dtype=np.uint8)
     insertions = np.empty((settings.n_slices, 2, 2))
     for index in range(settings.n_slices):
-        here = _wandered(draws, placement)
-        level = _level(draws, index, settings.n_slices)
-        maps, labels[index] = _painted(draws, here, heart, chest, level)
+        here = wandered(draws, placement)
+        level = level_of(draws, index, settings.n_slices)
+        maps, labels[index] = painted(draws, here, heart, chest, level)
         insertions[index] = [here.pixel_of(x, y) for x, y in insertions_mm(heart, level)]
         still = np.einsum("bt,trc->brc", signals.at(times[:, index]), maps)
         moved = displaced(still, here, motion, index)
@@ -128,7 +128,7 @@ def _arrival_s(draws: Draws, times_s: NDArray[np.float64]) -> float:
     return draws.between(-10.0, 20.0) * interval_s
 
 
-def _placement(draws: Draws, settings: PhantomSettings) -> Placement:
+def draw_placement(draws: Draws, settings: PhantomSettings) -> Placement:
     """Draw where the heart lies in the image, and how it is turned."""
     shape = (settings.rows, settings.columns)
     row, column = (0.5 * (n - 1) + draws.between(-0.12, 0.12) * n for n in shape)
@@ -141,7 +141,7 @@ def _placement(draws: Draws, settings: PhantomSettings) -> Placement:
     )
 
 
-def _wandered(draws: Draws, placement: Placement) -> Placement:
+def wandered(draws: Draws, placement: Placement) -> Placement:
     """Return a slice's own placement: the ventricle's axis is not quite the slices' normal."""
     away = draws.rng.normal(0.0, 1.5, 2)
     row, column = (
@@ -151,14 +151,14 @@ def _wandered(draws: Draws, placement: Placement) -> Placement:
     return replace(placement, centre=(row, column))
 
 
-def _level(draws: Draws, index: int, n_slices: int) -> float:
+def level_of(draws: Draws, index: int, n_slices: int) -> float:
     """Return the height of a slice along the ventricle: 0 at the apex, 1 at the base."""
     if n_slices == 1:
         return draws.between(0.05, 1.0)
     return 0.15 + 0.75 * index / (n_slices - 1) + draws.between(-0.08, 0.08)
 
 
-def _beat_times(draws: Draws, settings: PhantomSettings) -> NDArray[np.float64]:
+def beat_times(draws: Draws, settings: PhantomSettings) -> NDArray[np.float64]:
     """Draw when each slice is imaged [s], since its own first image. Shape ``(beats, slices)``."""
     interval_s, irregularity = draws.between(0.55, 1.1), draws.between(0.01, 0.08)
     intervals = interval_s * (1.0 + irregularity * draws.rng.standard_normal(settings.n_beats))
@@ -168,7 +168,7 @@ def _beat_times(draws: Draws, settings: PhantomSettings) -> NDArray[np.float64]:
     return np.asarray(np.repeat((beats - beats[0])[:, None], settings.n_slices, axis=1))
 
 
-def _painted(
+def painted(
     draws: Draws, placement: Placement, heart: Heart, chest: Chest, level: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return one slice's tissue maps, with their texture, and its labels."""

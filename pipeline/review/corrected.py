@@ -13,7 +13,7 @@ from pipeline.review.correctperfusion import remeasure, segmentation_types, writ
 from pipeline.review.correctphases import durations, write_phases
 from pipeline.study import Artifact, Measurement
 
-OF_PERFUSION, OF_PHASES = ("segmentation", "members"), ("phases",)
+OF_PERFUSION, OF_PHASES = ("segmentation", "members", "insertions"), ("phases",)
 """Kinds of corrections, by the analysis that they are of."""
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.analyses.perfusion.remeasure import CLASSES, Found, remeasured
+from pipeline.analyses.perfusion.aha import Insertions
+from pipeline.analyses.perfusion.remeasure import CLASSES, Found, Said, remeasured
 from pipeline.analyses.perfusion.result import (
     AhaResult,
     AhaSlice,
@@ -24,6 +25,7 @@ from pipeline.analyses.perfusion.result import (
     SegmentMeasurement,
     SliceResult,
 )
+from pipeline.analyses.perfusion.sequence import read_out_of
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.config import Configuration
 from pipeline.encode.context import EncodingContext
@@ -48,6 +50,12 @@ SEGMENTATION, UNCERTAINTY = "segmentation.nii.gz", "uncertainty.nii.gz"
 
 MEMBERS = "members"
 """Kind of the artifacts that hold the segmentation of each member of the pool."""
+
+INSERTIONS = "insertions"
+"""Kind of the corrections that say where the right ventricle meets the left one."""
+
+FARTHEST_MM, NEAREST_MM = 120.0, 5.0
+"""An insertion is no farther from the middle of the heart, and no nearer to the other one [mm]."""
 
 FAR_MM = 0.01
 """Two grids whose corners lie less than this apart are the same [mm]."""
@@ -99,6 +107,31 @@ def of_members(past: PastJob, chosen: Mapping[int, str]) -> bytes:
     return json.dumps(kept, separators=(",", ":")).encode()
 
 
+def of_insertions(past: PastJob, given: Mapping[int, Insertions]) -> bytes:
+    """Return insertions of the right ventricle as they are kept.
+
+    Raises
+    ------
+    ReviewRefused
+        If there is no such slice, nothing is segmented on it, or a point is none of its heart.
+    """
+    slices = _found(past).slices
+    if not given:
+        raise ReviewRefused("no slice is named")
+    for index, points in given.items():
+        if not 0 <= index < len(slices) or slices[index].chosen_member is None:
+            raise ReviewRefused(f"nothing is segmented on a slice {index}")
+        middle = np.array(slices[index].heart_centre_lps_mm)
+        anterior, inferior = np.array(points.anterior_lps_mm), np.array(points.inferior_lps_mm)
+        far = max(float(np.linalg.norm(point - middle)) for point in (anterior, inferior))
+        if not far <= FARTHEST_MM:
+            raise ReviewRefused(f"slice {index}: a point lies {far:.0f} mm from the heart")
+        if np.linalg.norm(anterior - inferior) < NEAREST_MM:
+            raise ReviewRefused(f"slice {index}: the two insertions are the same point")
+    kept = {str(index): asdict(points) for index, points in sorted(given.items())}
+    return json.dumps(kept, separators=(",", ":")).encode()
+
+
 def remeasure(
     past: PastJob, correction: Correction, configuration: Configuration
 ) -> tuple[PerfusionResult, InputSeries]:
@@ -113,15 +146,20 @@ def remeasure(
     if not isinstance(series, InputSeries):
         raise ReviewRefused(f"job {past.job_id}: its source is no image")
     before = _found(past)
-    members: dict[int, str] = {}
+    said = Said()
     if correction.kind == MEMBERS:
         members = {int(i): str(m) for i, m in json.loads(correction.content).items()}
-        labels = _member_labels(past, members)
+        said, labels = Said(members=members), _member_labels(past, members)
+    elif correction.kind == INSERTIONS:
+        said = Said(insertions=_insertions(correction))
+        labels = before.segmentation.array.astype(np.uint8)
     else:
         labels = _unpacked(before.segmentation, correction.content)
     try:
-        model = _grid(past, configuration), configuration.perfusion.motion
-        result = remeasured(series.image, before, labels, model, members)
+        grid, stated = _grid(past, configuration), read_out_of(series.header)
+        read_out = None if isinstance(stated, str) else stated
+        model = grid, configuration.perfusion.motion
+        result = remeasured(series.image, before, labels, model, said, read_out)
     except AnalysisFailed as problem:
         raise ReviewRefused(str(problem)) from problem
     return result, series
@@ -159,6 +197,17 @@ def write_perfusion(
         if each.kind == "curves"
     )
     return (*artifacts, *members, *curves), outcome
+
+
+def _insertions(correction: Correction) -> dict[int, Insertions]:
+    """Return the insertions of a correction."""
+    return {
+        int(index): Insertions(
+            anterior_lps_mm=tuple(points["anterior_lps_mm"]),
+            inferior_lps_mm=tuple(points["inferior_lps_mm"]),
+        )
+        for index, points in json.loads(correction.content).items()
+    }
 
 
 def segmentation_types(past: PastJob) -> tuple[str, ...]:

@@ -7,6 +7,9 @@ UNITS = {
     "{intensity}": "intensity",
     "{intensity}/s": "intensity/s",
     "{intensity}/{beat}": "intensity/beat",
+    "{intensity}.s": "intensity·s",
+    "{intensity}.{beat}": "intensity·beat",
+    "{beat}": "beat",
     "/{beat}": "1/beat",
     "/s": "1/s",
 }
@@ -14,6 +17,7 @@ UNITS = {
 
 LABELS = {
     "u_pp": "U_pp",
+    "mpri": "MPRI",
     "kspace_residual": "k-space residual",
     "zero_filled_kspace_residual": "k-space residual, zero-filled",
 }

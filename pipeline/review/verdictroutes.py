@@ -8,12 +8,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import Field
 
+from pipeline.analyses.perfusion.aha import Insertions
 from pipeline.errors import LedgerUnavailable, PipelineError, UnusableCall
 from pipeline.ledger.accounts import Account
 from pipeline.ledger.reviews import LONGEST_WORDS, Correction, correction_of
 from pipeline.ledger.reviewstates import Verdict
 from pipeline.review.corrections import MOST_BYTES, Kept, correctable, keep
-from pipeline.review.correctperfusion import drawn, of_members
+from pipeline.review.correctperfusion import drawn, of_insertions, of_members
 from pipeline.review.correctphases import MOST_SEGMENTS, Stretch, of_stretches
 from pipeline.review.displaynames import shown_name, shown_unit
 from pipeline.review.guard import Reviewer, Viewer, address_of
@@ -169,6 +170,21 @@ Members = Annotated[dict[int, Annotated[str, Field(max_length=64)]], Field(max_l
 """The member that is chosen on each slice, from 0."""
 
 
+Millimetres = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
+"""A coordinate in the patient [mm], LPS+."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GivenInsertions:
+    """Where the right ventricle meets the left one on a slice."""
+
+    anterior: tuple[Millimetres, Millimetres, Millimetres]
+    """In front."""
+
+    inferior: tuple[Millimetres, Millimetres, Millimetres]
+    """Below."""
+
+
 def desk_of(site: Site) -> Desk:
     """Return where results are read."""
     return Desk(ledger=site.ledger, configuration=site.configuration, clock=site.clock)
@@ -266,6 +282,28 @@ def correct_members(
     def kept() -> Kept:
         past = correctable(job_id, desk)
         return keep(past, ("members", of_members(past, given)), reader, desk)
+
+    return _shown(_told(kept))
+
+
+@router.post("/jobs/{job_id}/corrections/insertions", status_code=201, responses=REFUSALS)
+def correct_insertions(
+    job_id: UUID,
+    given: Annotated[dict[int, GivenInsertions], Field(max_length=1000)],
+    request: Request,
+    account: Reviewer,
+    site: TheSite,
+) -> KeptCorrection:
+    """Keep where a reader sees the right ventricle meet the left one, by slice from 0."""
+    reader, desk = reader_of(account, request), desk_of(site)
+    points = {
+        index: Insertions(anterior_lps_mm=each.anterior, inferior_lps_mm=each.inferior)
+        for index, each in given.items()
+    }
+
+    def kept() -> Kept:
+        past = correctable(job_id, desk)
+        return keep(past, ("insertions", of_insertions(past, points)), reader, desk)
 
     return _shown(_told(kept))
 

@@ -3,8 +3,10 @@
 import csv
 import gzip
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import highdicom
 import jsonschema
@@ -16,8 +18,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from sqlalchemy import update
 
+from pipeline.analyses.perfusion.aha import Insertions
 from pipeline.analyses.perfusion.remeasure import DRAWN
-from pipeline.analyses.perfusion.result import MYOCARDIUM
+from pipeline.analyses.perfusion.result import MYOCARDIUM, PerfusionResult
 from pipeline.deliver.gate import check
 from pipeline.errors import ReviewRefused
 from pipeline.identity import digest_file
@@ -29,7 +32,7 @@ from pipeline.ledger.reviews import correction_of
 from pipeline.ledger.reviewstates import ReviewState
 from pipeline.ledger.tables import ArtifactRow, Job
 from pipeline.review.corrections import Kept, correctable, keep
-from pipeline.review.correctperfusion import drawn, of_members, remeasure
+from pipeline.review.correctperfusion import drawn, of_insertions, of_members, remeasure
 from pipeline.review.correctphases import Stretch, of_stretches
 from tests.support.phaseresults import SECONDS
 from tests.support.readings import ACCEPTED, ANNA, BERT, REJECTED, Readings
@@ -127,6 +130,88 @@ def test_segments_are_measured_anew_where_contours_have_changed(
     assert found[1] != outcome["aha_segments"]
     names = [{(m["segment"], m["layer"], m["name"]) for m in each} for each in found]
     assert names[0] & names[1]
+
+
+def turned(desk: Readings, degrees: float) -> Insertions:
+    """Return the insertions of the only slice, turned about the middle of the heart."""
+    outcome = desk.past.record.outcome or {}
+    (place,), (found,) = outcome["aha_slices"], outcome["uncertainty"]  # type: ignore[misc]
+    segmentation = segmentation_of(desk)
+    middle = np.array(found["heart_centre_lps_mm"])
+    row = segmentation.affine[:3, 1] / np.linalg.norm(segmentation.affine[:3, 1])
+    column = segmentation.affine[:3, 2] / np.linalg.norm(segmentation.affine[:3, 2])
+    angle = np.deg2rad(degrees)
+
+    def moved(point: list[float]) -> tuple[float, float, float]:
+        away = np.array(point) - middle
+        along, across = away @ row, away @ column
+        new = middle + (along * np.cos(angle) - across * np.sin(angle)) * row
+        new = new + (along * np.sin(angle) + across * np.cos(angle)) * column
+        return float(new[0]), float(new[1]), float(new[2])
+
+    return Insertions(
+        anterior_lps_mm=moved(place["anterior_insertion_lps_mm"]),
+        inferior_lps_mm=moved(place["inferior_insertion_lps_mm"]),
+    )
+
+
+def set_insertions(desk: Readings, points: Insertions) -> PerfusionResult:
+    past = correctable(desk.job_id, desk.desk)
+    kept = keep(past, ("insertions", of_insertions(past, {0: points})), ANNA, desk.desk)
+    with desk.ledger.reading() as session:
+        correction = correction_of(session, desk.job_id, kept.id)
+    return remeasure(desk.past, correction, desk.configuration)[0]
+
+
+def test_insertions_that_a_reader_sets_renumber_the_segments_and_nothing_else(
+    desk: Readings,
+) -> None:
+    outcome = desk.past.record.outcome or {}
+
+    def walls(values: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+        return {
+            each["segment"]: each["value"]
+            for each in values
+            if (each["layer"], each["name"]) == ("wall", "upslope")
+        }
+
+    before = walls(outcome["aha_segments"])  # type: ignore[arg-type]
+    same = set_insertions(desk, turned(desk, 0.0))
+    # The points of the result lie on a grid of a quarter of a point.
+    assert walls(map(asdict, same.aha.measurements)) == pytest.approx(before, rel=0.06)
+    assert [asdict(m) for m in same.measurements] == outcome["measurements"]
+    assert same.notes.count("slice 0: a reader has set the insertions") == 1
+
+    def nearest(degrees: float) -> int:
+        found = walls(map(asdict, set_insertions(desk, turned(desk, degrees)).aha.measurements))
+        off = {
+            step: sum(
+                abs(found[7 + (segment - 7 + step) % 6] - value)
+                for segment, value in before.items()
+            )
+            for step in (-1, 0, 1)
+        }
+        return min(off, key=off.__getitem__)
+
+    # By a segment of 60 degrees, either way: each has the numbers of its neighbour.
+    one, other = nearest(60.0), nearest(-60.0)
+    assert abs(one) == 1
+    assert other == -one
+
+
+def test_insertions_that_are_none_of_the_heart_are_refused(desk: Readings) -> None:
+    past = correctable(desk.job_id, desk.desk)
+    points = turned(desk, 0.0)
+    far = replace(points, anterior_lps_mm=(900.0, 0.0, 0.0))
+    same = replace(points, inferior_lps_mm=points.anterior_lps_mm)
+    for given, why in (
+        ({}, "no slice is named"),
+        ({3: points}, "nothing is segmented on a slice 3"),
+        ({0: far}, "mm from the heart"),
+        ({0: same}, "the same point"),
+    ):
+        with pytest.raises(ReviewRefused, match=why):
+            of_insertions(past, given)
 
 
 def test_an_accepted_edit_is_a_new_segmentation_with_author_and_predecessor(

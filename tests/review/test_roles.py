@@ -38,6 +38,7 @@ MATRIX = {
     ("POST", "/api/jobs/{job_id}/verdicts"): REVIEWER,
     ("POST", "/api/jobs/{job_id}/corrections/segmentation"): REVIEWER,
     ("POST", "/api/jobs/{job_id}/corrections/members"): REVIEWER,
+    ("POST", "/api/jobs/{job_id}/corrections/insertions"): REVIEWER,
     ("POST", "/api/jobs/{job_id}/corrections/phases"): REVIEWER,
     ("GET", "/api/jobs/{job_id}/corrections/{correction_id}"): VIEWER,
     ("GET", "/api/statistics"): VIEWER,

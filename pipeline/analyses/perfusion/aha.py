@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.features import baseline_of, features_of, mean_curve
 from pipeline.analyses.perfusion.grid import SliceGrid
-from pipeline.analyses.perfusion.measure import mean_curve, upslope
+from pipeline.analyses.perfusion.measure import relative, told
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     AhaResult,
@@ -16,7 +17,6 @@ from pipeline.analyses.perfusion.result import (
 )
 from pipeline.analyses.perfusion.rightventricle import (
     Contact,
-    arrival_beat,
     contact_of,
     right_ventricle,
 )
@@ -30,6 +30,7 @@ from pipeline.analyses.perfusion.segments import (
     levels_of,
     segment_numbers,
 )
+from pipeline.analyses.perfusion.sequence import ReadOut
 from pipeline.imaging.volume import TimeSeries
 
 FEWEST_POINTS = 4
@@ -38,6 +39,17 @@ FEWEST_POINTS = 4
 ANTERIOR_SHARE = 0.3
 """The anterior insertion lies in front of and above the inferior one by this share of their
 distance, at least; it is 0.85 in a heart that lies as usual."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Insertions:
+    """Where the right ventricle meets the left one on a slice, as a person sees it."""
+
+    anterior_lps_mm: tuple[float, float, float]
+    """In front [mm], LPS+: the segments are counted from here."""
+
+    inferior_lps_mm: tuple[float, float, float]
+    """Below [mm], LPS+: on which side of the ventricle the septum lies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +68,13 @@ class SegmentedSlice:
     grid: SliceGrid
     """Where the square lies on the slice."""
 
+    insertions: Insertions | None = None
+    """What a person has said of its insertions; None has them found."""
 
-def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaResult:
+
+def measure_segments(
+    found: Sequence[SegmentedSlice], image: TimeSeries, read_out: ReadOut | None = None
+) -> AhaResult:
     """Return how contrast arrives in each segment.
 
     Parameters
@@ -66,6 +83,8 @@ def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaR
         Slices on which the left ventricle was found, ascending.
     image
         The series.
+    read_out
+        Its sequence; None where it is not known.
     """
     normal = image.affine[:3, 0] / np.linalg.norm(image.affine[:3, 0])
     if not found:
@@ -87,7 +106,7 @@ def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaR
         slices.append(place)
         for number in (int(n) for n in np.unique(numbers) if n):
             curves[one.slice_index, number] = mean_curve(one.square, numbers == number)
-        measurements += _measured(one, numbers, image)
+        measurements += _measured(one, numbers, image, read_out)
     return AhaResult(
         slices=tuple(slices),
         measurements=tuple(measurements),
@@ -107,9 +126,7 @@ def _lying(
     found: SegmentedSlice, image: TimeSeries, level: Level
 ) -> tuple[AhaSlice, NDArray[np.uint8]] | str:
     """Return how a slice lies and the segment of each point, or why that is not known."""
-    spacing = found.grid.spacing_mm
-    right = right_ventricle(found.square, found.classes, spacing)
-    contact = None if right is None else contact_of(right, found.classes, spacing)
+    contact = _contact(found, image)
     if contact is None:
         return "the first pass does not show the right ventricle beside the left one"
     start, end = (
@@ -117,9 +134,13 @@ def _lying(
         for angle in (contact.start_rad, contact.end_rad)
     )
     forward = float((start - end) @ ANTERIOR_LPS / np.linalg.norm(start - end))
-    if abs(forward) < ANTERIOR_SHARE:
+    if abs(forward) < ANTERIOR_SHARE and found.insertions is None:
         return "neither insertion of the right ventricle lies in front of and above the other"
     starts_anterior = forward > 0
+    if found.insertions is not None:
+        starts_anterior = contact.start_rad == _angle(
+            found, found.insertions.anterior_lps_mm, image
+        )
     anterior, inferior = (start, end) if starts_anterior else (end, start)
     place = AhaSlice(
         slice_index=found.slice_index,
@@ -129,6 +150,41 @@ def _lying(
     )
     numbers = segment_numbers(found.classes, contact, level, starts_anterior=starts_anterior)
     return place, numbers
+
+
+def _contact(found: SegmentedSlice, image: TimeSeries) -> Contact | None:
+    """Return the septum's side of the wall: as the first pass shows it, or as a person says it."""
+    spacing = found.grid.spacing_mm
+    if found.insertions is None:
+        right = right_ventricle(found.square, found.classes, spacing)
+        return None if right is None else contact_of(right, found.classes, spacing)
+    if not (found.classes == BLOOD_POOL).any():
+        return None
+    anterior, inferior = (
+        _angle(found, point, image)
+        for point in (found.insertions.anterior_lps_mm, found.insertions.inferior_lps_mm)
+    )
+    onwards = (inferior - anterior) % (2 * np.pi)
+    # The septum is the shorter way round.
+    if onwards <= np.pi:
+        return Contact(centre=_centre(found), start_rad=anterior, extent_rad=onwards)
+    return Contact(centre=_centre(found), start_rad=inferior, extent_rad=2 * np.pi - onwards)
+
+
+def _centre(found: SegmentedSlice) -> tuple[float, float]:
+    """Return the middle of a slice's blood pool ``(row, column)`` [points]."""
+    row, column = (float(v) for v in np.argwhere(found.classes == BLOOD_POOL).mean(axis=0))
+    return row, column
+
+
+def _angle(
+    found: SegmentedSlice, point_lps_mm: tuple[float, float, float], image: TimeSeries
+) -> float:
+    """Return the direction in which a point lies from the middle of the blood pool [rad]."""
+    _, row, column, _ = np.linalg.inv(image.affine) @ (*point_lps_mm, 1.0)
+    at = found.grid.of_slice(float(row), float(column))
+    middle = _centre(found)
+    return float(np.arctan2(at[0] - middle[0], at[1] - middle[1]))
 
 
 def _insertion_lps(
@@ -149,13 +205,15 @@ def _insertion_lps(
 
 
 def _measured(
-    found: SegmentedSlice, numbers: NDArray[np.uint8], image: TimeSeries
+    found: SegmentedSlice,
+    numbers: NDArray[np.uint8],
+    image: TimeSeries,
+    read_out: ReadOut | None,
 ) -> Iterator[SegmentMeasurement]:
     """Yield the numbers of each layer of each segment of a slice."""
     times = image.times_s[:, found.slice_index]
     blood = mean_curve(found.square, found.classes == BLOOD_POOL)
-    of_blood = upslope(blood, times)
-    before = max(1, arrival_beat(blood))
+    before = baseline_of(blood, times)
     step = "{beat}" if image.times_are_estimated else "s"
     layers = layer_masks(found.classes)
     for number in (int(n) for n in np.unique(numbers) if n):
@@ -164,15 +222,11 @@ def _measured(
             if points.sum() < FEWEST_POINTS:
                 continue
             curve = mean_curve(found.square, points)
-            slope = upslope(curve, times)
-            values = {
-                "upslope": (slope, f"{{intensity}}/{step}"),
-                "relative_upslope": (slope / of_blood if of_blood > 0 else np.nan, "1"),
-                "peak_enhancement": (float(curve.max() - curve[:before].mean()), "{intensity}"),
-            }
-            for name, (value, unit) in values.items():
-                if np.isfinite(value):
-                    yield _measurement(found.slice_index, (number, layer), name, (value, unit))
+            values = list(told(features_of(curve, times, before), step))
+            ratios = relative(curve, blood, times, (before, read_out))
+            values += [(name, value, "1") for name, value in ratios]
+            for name, value, unit in values:
+                yield _measurement(found.slice_index, (number, layer), name, (value, unit))
 
 
 def _measurement(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.locate import likely_places
-from pipeline.analyses.perfusion.measure import mean_curve, measure
+from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_curves
 from pipeline.analyses.perfusion.motion import motion_mm
 from pipeline.analyses.perfusion.networks import Pool
 from pipeline.analyses.perfusion.pool import MemberMaps, Network, choose, score, sweep
@@ -24,10 +24,12 @@ from pipeline.analyses.perfusion.result import (
     SliceResult,
     TimeIntensityCurves,
 )
+from pipeline.analyses.perfusion.sequence import read_out_of
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.perfusion.state import state_of
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import AnalysisFailed
+from pipeline.imaging.volume import TimeSeries, Volume
 from pipeline.study import InputSeries
 
 MODALITIES = ("MR", "NIFTI")
@@ -35,6 +37,9 @@ MODALITIES = ("MR", "NIFTI")
 
 DESCRIPTIONS = ("SeriesDescription", "ProtocolName")
 """Attributes that say whether a series was taken at rest or under stress."""
+
+SIGNALS = "slopes are those of signals, not of concentrations"
+"""Beginning of the note on a series whose sequence is not known."""
 
 MINIMUM_BEATS = 12
 """Fewer beats cannot hold a first pass."""
@@ -220,32 +225,48 @@ def _assemble(
             f"{'; '.join(sorted(reasons))}"
         )
     image = series.image
-    segmentation = np.zeros(image.array.shape[1:], dtype=np.uint8)
-    uncertainty = np.zeros(image.array.shape[1:], dtype=np.float32)
-    for index, slice_analysis in enumerate(found):
-        if slice_analysis.chosen is not None:
-            chosen = slice_analysis.maps[slice_analysis.chosen]
-            segmentation[index] = slice_analysis.segmentation(chosen.probabilities)
-            uncertainty[index] = slice_analysis.prepared.grid.to_slice(
-                chosen.uncertainty, slice_analysis.shape
-            )
+    segmentation, uncertainty = _maps(image, found)
     curves = _curves(image.times_s, found)
-    aha = measure_segments(list(_segmented_slices(found)), image)
+    stated = read_out_of(series.header)
+    read_out = None if isinstance(stated, str) else stated
+    aha = measure_segments(list(_segmented_slices(found)), image, read_out)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
-    volume = image.volume_like(segmentation)
     return PerfusionResult(
-        segmentation=volume,
-        uncertainty=image.volume_like(uncertainty),
+        segmentation=segmentation,
+        uncertainty=uncertainty,
         slices=slices,
         curves=curves,
-        measurements=measure(volume, slices, curves, times_are_estimated=image.times_are_estimated),
-        notes=(*_notes(found, settings), *aha.notes),
+        measurements=measure(
+            segmentation,
+            slices,
+            curves,
+            times_are_estimated=image.times_are_estimated,
+            read_out=read_out,
+        ),
+        notes=(
+            *_notes(found, settings),
+            *([f"{SIGNALS}: {stated}"] if isinstance(stated, str) else []),
+            *notes_on_curves(slices, curves),
+            *aha.notes,
+        ),
         stage_seconds=stopwatch.seconds,
         aha=aha,
         state=state_of(_described_as(series), settings.rest_words, settings.stress_words),
         motion=motion_course([f.prepared for f in found]),
         evidence=_evidence(found, pool),
     )
+
+
+def _maps(image: TimeSeries, found: list[SliceAnalysis]) -> tuple[Volume, Volume]:
+    """Return segmentation and uncertainty of the chosen members on the series' grid."""
+    segmentation = np.zeros(image.array.shape[1:], dtype=np.uint8)
+    uncertainty = np.zeros(image.array.shape[1:], dtype=np.float32)
+    for index, one in enumerate(found):
+        if one.chosen is not None:
+            chosen = one.maps[one.chosen]
+            segmentation[index] = one.segmentation(chosen.probabilities)
+            uncertainty[index] = one.prepared.grid.to_slice(chosen.uncertainty, one.shape)
+    return image.volume_like(segmentation), image.volume_like(uncertainty)
 
 
 def _segmented_slices(found: list[SliceAnalysis]) -> Iterator[SegmentedSlice]:

@@ -97,6 +97,12 @@ class SliceGrid:
         at = corner + scale * np.array([row, column])
         return float(at[0]), float(at[1])
 
+    def of_slice(self, row: float, column: float) -> tuple[float, float]:
+        """Return where a point of the slice lies on the square, ``(row, column)`` [points]."""
+        scale, corner = self._scale_and_corner()
+        at = (np.array([row, column]) - corner) / scale
+        return float(at[0]), float(at[1])
+
     def _scale_and_corner(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return pixels of the slice for one point of the square, and the square's first point."""
         scale = self.spacing_mm / np.array(self.pixel_spacing_mm, dtype=np.float64)

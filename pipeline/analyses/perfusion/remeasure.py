@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
+from pipeline.analyses.perfusion.aha import Insertions, SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Place
-from pipeline.analyses.perfusion.measure import mean_curve, measure
+from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_curves
 from pipeline.analyses.perfusion.motion import motion_mm
 from pipeline.analyses.perfusion.prepare import PreparedSlice, motion_course, prepare_slice
 from pipeline.analyses.perfusion.residual import residual_motion_mm
@@ -27,6 +27,7 @@ from pipeline.analyses.perfusion.result import (
     SliceResult,
     TimeIntensityCurves,
 )
+from pipeline.analyses.perfusion.sequence import ReadOut
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.errors import AnalysisFailed
 from pipeline.imaging.volume import TimeSeries, Volume
@@ -35,8 +36,8 @@ from pipeline.study import Measurement
 DRAWN = "contours by a reader"
 """What stands for the chosen member of a slice that a person has drawn on."""
 
-OF_SEGMENTS = re.compile(r"(slice \d+: )?(no segments|segments):")
-"""Notes on segments: those of the corrected slices take their place."""
+MADE_ANEW = re.compile(r"(slice \d+: )?(no segments|segments|no baseline):")
+"""Notes on segments and baselines: those of the corrected slices take their place."""
 
 CLASSES = (0, MYOCARDIUM, BLOOD_POOL)
 """Values of a segmentation."""
@@ -68,14 +69,26 @@ class Found:
     """``rest`` or ``stress``; None where that is not known."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """What a reader says of a result beside its labels."""
+
+    members: Mapping[int, str] = field(default_factory=dict)
+    """The member of the pool that labels were taken from, by slice; other slices were drawn."""
+
+    insertions: Mapping[int, Insertions] = field(default_factory=dict)
+    """Where the right ventricle meets the left one, by slice; on others it is found."""
+
+
 def remeasured(
     image: TimeSeries,
     before: Found,
     labels: NDArray[np.uint8],
     model: tuple[ModelGrid, str],
-    members: Mapping[int, str] | None = None,
+    said: Said | None = None,
+    read_out: ReadOut | None = None,
 ) -> PerfusionResult:
-    """Return a result with other labels.
+    """Return a result with other labels, or other insertions of the right ventricle.
 
     Parameters
     ----------
@@ -87,8 +100,10 @@ def remeasured(
         The corrected labels. Shape ``(slices, rows, columns)``.
     model
         The grid that the bundle's pool was trained on, and how motion is corrected.
-    members
-        The member of the pool that labels were taken from, by slice; other slices were drawn.
+    said
+        What the reader has said beside the labels.
+    read_out
+        The sequence of the series; None where it is not known.
 
     Raises
     ------
@@ -97,7 +112,8 @@ def remeasured(
     """
     if not (labels == MYOCARDIUM).any():
         raise AnalysisFailed("the corrected labels hold no myocardium on any slice")
-    chosen = members or {}
+    said = said or Said()
+    chosen, insertions = said.members, said.insertions
     prepared = [_prepared(image, before, labels, index, model) for index in range(image.n_slices)]
     curves = _curves(image.times_s, prepared, labels)
     changed = [bool((labels[i] != before.segmentation.array[i]).any()) for i in range(len(labels))]
@@ -106,16 +122,29 @@ def remeasured(
         for i, found in enumerate(before.slices)
     )
     volume = image.volume_like(labels)
-    measured = measure(volume, slices, curves, times_are_estimated=image.times_are_estimated)
-    aha = _segments(image, before.aha, [*_segmented(slices, prepared, labels)], changed)
-    kept = tuple(note for note in before.notes if not OF_SEGMENTS.match(note))
+    measured = measure(
+        volume,
+        slices,
+        curves,
+        times_are_estimated=image.times_are_estimated,
+        read_out=read_out,
+    )
+    found = _segmented(slices, prepared, labels, insertions)
+    anew = measure_segments(list(found), image, read_out)
+    aha = _segments(before.aha, anew, [c or i in insertions for i, c in enumerate(changed)])
+    kept = tuple(note for note in before.notes if not MADE_ANEW.match(note))
     return PerfusionResult(
         segmentation=volume,
         uncertainty=before.uncertainty,
         slices=slices,
         curves=curves,
         measurements=tuple(_merged(before.measurements, measured, changed)),
-        notes=(*kept, *_notes(slices, changed, chosen), *aha.notes),
+        notes=(
+            *kept,
+            *_notes(slices, changed, said),
+            *notes_on_curves(slices, curves),
+            *aha.notes,
+        ),
         stage_seconds={},
         aha=aha,
         state=before.state,
@@ -220,7 +249,10 @@ def _corrected(
 
 
 def _segmented(
-    slices: tuple[SliceResult, ...], prepared: list[PreparedSlice], labels: NDArray[np.uint8]
+    slices: tuple[SliceResult, ...],
+    prepared: list[PreparedSlice],
+    labels: NDArray[np.uint8],
+    insertions: Mapping[int, Insertions],
 ) -> Iterator[SegmentedSlice]:
     """Yield the slices that have a myocardium, on the model's grid."""
     for index, ready in enumerate(prepared):
@@ -230,14 +262,12 @@ def _segmented(
                 square=ready.square,
                 classes=on_square(labels[index], ready.grid),
                 grid=ready.grid,
+                insertions=insertions.get(index),
             )
 
 
-def _segments(
-    image: TimeSeries, before: AhaResult, found: list[SegmentedSlice], changed: list[bool]
-) -> AhaResult:
+def _segments(before: AhaResult, anew: AhaResult, changed: list[bool]) -> AhaResult:
     """Return the segments: of slices that have not changed as before, if their heights are too."""
-    anew = measure_segments(found, image)
     heights = {s.slice_index: s.level for s in anew.slices}
     unchanged = [s for s in before.slices if not changed[s.slice_index]]
     if any(heights.get(s.slice_index) != s.level for s in unchanged):
@@ -267,14 +297,14 @@ def _merged(
                 yield each
 
 
-def _notes(
-    slices: tuple[SliceResult, ...], changed: list[bool], members: Mapping[int, str]
-) -> Iterator[str]:
+def _notes(slices: tuple[SliceResult, ...], changed: list[bool], said: Said) -> Iterator[str]:
     """Yield how slices were corrected."""
     for index, is_changed in enumerate(changed):
         if is_changed and slices[index].chosen_member is None:
             yield f"slice {index}: a reader has removed the contours"
-        elif is_changed and index in members:
-            yield f"slice {index}: a reader has chosen {members[index]}"
+        elif is_changed and index in said.members:
+            yield f"slice {index}: a reader has chosen {said.members[index]}"
         elif is_changed:
             yield f"slice {index}: a reader has drawn the contours"
+        if index in said.insertions:
+            yield f"slice {index}: a reader has set the insertions"

@@ -136,8 +136,8 @@ class SegmentMeasurement:
     """``wall``, ``endocardial`` or ``epicardial``."""
 
     name: str
-    """``upslope``, ``relative_upslope``: over that of the slice's blood pool, or
-    ``peak_enhancement``: of the segment's mean intensity, over that before contrast arrives."""
+    """A field of ``Features``, or ``relative_upslope``: the upslope over that of the slice's blood
+    pool."""
 
     value: float
     """The number, in ``unit``."""

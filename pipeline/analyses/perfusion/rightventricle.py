@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, binary_fill_holes, gaussian_filter1d, label
 
-from pipeline.analyses.perfusion.measure import mean_curve
+from pipeline.analyses.perfusion.features import mean_curve
 from pipeline.analyses.perfusion.result import BLOOD_POOL
 
 ARRIVAL_SHARE = 0.3

@@ -122,9 +122,16 @@ def test_each_level_has_its_segments_and_each_segment_its_numbers(study: Phantom
         assert each.value > 0
     units = {m.name: m.unit for m in result.measurements}
     assert units == {
-        "upslope": "{intensity}/s",
-        "relative_upslope": "1",
+        "baseline": "{intensity}",
+        "noise": "{intensity}",
+        "arrival_time": "s",
+        "time_to_peak": "s",
         "peak_enhancement": "{intensity}",
+        "upslope": "{intensity}/s",
+        "area": "{intensity}.s",
+        "contrast_ratio": "1",
+        "contrast_to_noise": "1",
+        "relative_upslope": "1",
     }
     assert set(result.curves) == {(m.slice_index, m.segment) for m in result.measurements}
     assert result.notes == ()
