@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass
 
-from pipeline.analyses.perfusion.analysis import SliceAnalysis, analyse_slice
 from pipeline.analyses.perfusion.networks import Pool
+from pipeline.analyses.perfusion.oneslice import SliceAnalysis, analyse_slice
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.stopwatch import Stopwatch
