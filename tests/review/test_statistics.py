@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from pipeline.ledger.reviewstates import ReviewState
-from pipeline.review.binomial import interval, least_trials, lower_limit, upper_limit
+from pipeline.binomial import interval, least_trials, lower_limit, upper_limit
 from pipeline.review.statistics import (
     THRESHOLDS,
     Judged,

@@ -151,6 +151,32 @@ def segment_slice(
     )
 
 
+def with_first_members(
+    found: SliceAnalysis, settings: PerfusionSettings, count: int | None
+) -> SliceAnalysis:
+    """Return what would have been found by the first members of the pool alone.
+
+    Parameters
+    ----------
+    found
+        What the whole pool found.
+    settings
+        What the site has set.
+    count
+        How many members there are; None takes as many as ``stop_below_u_pp`` needs.
+    """
+    if count is None:
+        count = members_needed(found.scores, settings.stop_below_u_pp) or len(found.scores)
+    maps, scores = found.maps[:count], found.scores[:count]
+    return replace(
+        found,
+        maps=maps,
+        scores=scores,
+        chosen=choose(scores),
+        final=combined(maps, scores, settings.segmentation),
+    )
+
+
 def signs_on(found: Sequence[SliceAnalysis]) -> dict[int, Signs]:
     """Return the signs of the slices of a series that have a segmentation, by their numbers.
 

@@ -19,6 +19,7 @@ from pipeline.analyses.perfusion.pool import MemberMaps
 from pipeline.analyses.perfusion.prepare import PreparedSlice
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, MemberScore
 from pipeline.analyses.perfusion.verdict import Signs
+from pipeline.imaging.overlap import dice
 
 DIRECTIONS = 24
 """Directions from the ventricle's middle in which the wall's thickness is looked at."""
@@ -99,12 +100,6 @@ def with_neighbours(
         away = [float(np.linalg.norm(places[index] - places[i])) for i in beside]
         told.append(replace(own, neighbour_distance_mm=min(away), neighbour_area_ratio=min(ratios)))
     return tuple(told)
-
-
-def dice(first: Mask, second: Mask) -> float:
-    """Return the Dice coefficient of two masks; 1 where both are empty."""
-    total = int(first.sum()) + int(second.sum())
-    return 2 * int((first & second).sum()) / total if total else 1.0
 
 
 def _mean(values: Sequence[float]) -> float | None:
