@@ -37,6 +37,9 @@ DRAWN = "contours by a reader"
 OF_SEGMENTS = re.compile(r"(slice \d+: )?(no segments|segments):")
 """Notes on segments: those of the corrected slices take their place."""
 
+OF_TRUST = re.compile(r"slice (\d+): the segmentation is not trusted")
+"""Notes on trust: those of corrected slices are dropped, a reader has looked at them."""
+
 CLASSES = (0, MYOCARDIUM, BLOOD_POOL)
 """Values of a segmentation."""
 
@@ -107,7 +110,12 @@ def remeasured(
     volume = image.volume_like(labels)
     measured = measure(volume, slices, curves, times_are_estimated=image.times_are_estimated)
     aha = _segments(image, before.aha, [*_segmented(slices, prepared, labels)], changed)
-    kept = tuple(note for note in before.notes if not OF_SEGMENTS.match(note))
+    kept = tuple(
+        note
+        for note in before.notes
+        if not OF_SEGMENTS.match(note)
+        and not ((of := OF_TRUST.match(note)) and changed[int(of[1])])
+    )
     return PerfusionResult(
         segmentation=volume,
         uncertainty=before.uncertainty,
