@@ -56,10 +56,8 @@ class Case:
     """How far from where the heart was located it is looked for instead [mm]."""
 
 
-def real_cases(
-    path: Path, label: Path, group: str, seed: int, n_ways: int | None = None
-) -> Iterator[Case]:
-    """Yield a labelled series as it is, and spoilt in every way, or in some that are drawn."""
+def real_cases(path: Path, label: Path, group: str, seed: int, n_ways: int) -> Iterator[Case]:
+    """Yield a labelled series as it is, and spoilt in some ways that are drawn."""
     series = labelled_series(path)
     truth = majority(read_labels(label))
     yield from _spoilt_ways(
@@ -67,15 +65,15 @@ def real_cases(
     )
 
 
-def dicom_cases(folder: Path, seed: int) -> Iterator[Case]:
-    """Yield a DICOM series with ``masks.npz`` beside it as it is, and spoilt in every way."""
+def dicom_cases(folder: Path, seed: int, n_ways: int) -> Iterator[Case]:
+    """Yield a DICOM series with ``masks.npz`` beside it as it is, and spoilt in ways drawn."""
     inventory = take_inventory([folder])
     series = inventory.candidates[0].load()
     if not isinstance(series, InputSeries):
         raise StudyRejected(f"{folder.name} holds no images")
     with np.load(folder / "masks.npz") as masks:
         truth = np.where(masks["myo"], 1, np.where(masks["lv"], 2, 0)).astype(np.uint8)[None]
-    yield from _spoilt_ways(_case(folder.name, folder.name, series, truth), seed)
+    yield from _spoilt_ways(_case(folder.name, folder.name, series, truth), seed, n_ways)
 
 
 def generated_case(seed: int) -> Case:
@@ -126,14 +124,11 @@ def _case(name: str, group: str, series: InputSeries, truth: NDArray[np.uint8]) 
     )
 
 
-def _spoilt_ways(case: Case, seed: int, n_ways: int | None = None) -> Iterator[Case]:
-    """Yield a case, and the same spoilt in every way, or in some that are drawn."""
+def _spoilt_ways(case: Case, seed: int, n_ways: int) -> Iterator[Case]:
+    """Yield a case, and the same spoilt in some ways that are drawn."""
     yield case
-    ways = list(WAYS)
-    if n_ways is not None:
-        drawn = np.random.default_rng((seed, len(ways))).permutation(len(ways))[:n_ways]
-        ways = [ways[i] for i in sorted(drawn)]
-    for number, way in enumerate(ways):
+    drawn = np.random.default_rng((seed, len(WAYS))).permutation(list(WAYS))[:n_ways]
+    for number, way in enumerate(str(each) for each in drawn):
         yield spoilt(case, way, np.random.default_rng((seed, number)))
 
 

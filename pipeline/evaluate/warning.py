@@ -67,21 +67,41 @@ def warned(
         Whose it is.
     """
     doubts, bad = np.asarray(values, dtype=np.float64), np.asarray(failed, dtype=np.bool_)
-    order = np.argsort(doubts, kind="stable")
-    counts = np.arange(1, len(bad) + 1)
-    risk = np.cumsum(bad[order]) / counts
-    # Cases of one score go through together or not at all.
-    last = np.append(doubts[order][1:] > doubts[order][:-1], True)
+    coverage, risk = let_through(doubts, bad)
     return Warned(
         score=score,
         n_cases=len(bad),
         n_failed=int(bad.sum()),
         auroc=auroc(doubts, bad),
         auroc_limits=_limits(doubts, bad, np.asarray(patients)),
-        coverage=tuple(float(c) for c in counts[last] / len(bad)),
-        risk=tuple(float(r) for r in risk[last]),
-        mean_risk=float(risk.mean()),
+        coverage=tuple(float(c) for c in coverage),
+        risk=tuple(float(r) for r in risk),
+        mean_risk=float((risk * np.diff(coverage, prepend=0.0)).sum()),
     )
+
+
+def let_through(
+    values: NDArray[np.float64], failed: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return which share of cases goes through at each threshold, and how many of them failed.
+
+    Parameters
+    ----------
+    values
+        Scores, growing with doubt. Shape ``(cases,)``.
+    failed
+        Whether a case has failed. Same shape.
+
+    Returns
+    -------
+        Share of all cases, and share of failures among them; a value for each score that occurs,
+        ascending: cases of one score go through together or not at all.
+    """
+    order = np.argsort(values, kind="stable")
+    counts = np.arange(1, len(failed) + 1)
+    risk = np.cumsum(failed[order]) / counts
+    last = np.append(values[order][1:] > values[order][:-1], True)
+    return counts[last] / len(failed), risk[last]
 
 
 def auroc(values: NDArray[np.float64], failed: NDArray[np.bool_]) -> float | None:
