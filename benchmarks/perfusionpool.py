@@ -115,7 +115,7 @@ class WayRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Swept:
-    """A slice, its truth, and what all members said of all its patches."""
+    """A slice, its truth, and what the pool found at every pair of strides."""
 
     found: SliceAnalysis
     """What the whole pool found at the finest stride and the bundle's segmentation stride."""
@@ -123,8 +123,8 @@ class Swept:
     beats: NDArray[np.float32]
     """What the members saw."""
 
-    said: tuple[Rows, ...]
-    """What each said, in half precision to hold it in memory; first row of patches first."""
+    at: dict[tuple[int, int], SliceAnalysis]
+    """What it would have found, by the strides of uncertainty and of segmentation."""
 
     truth: NDArray[np.bool_]
     """Its myocardium. Shape ``(rows, columns)``."""
@@ -171,26 +171,49 @@ def swept_slices(pairs: Sequence[tuple[Path, Path]], pool: Pool, finest: int) ->
             # Several places may have been tried: the answers of the one that was taken.
             rows = len(range(0, pool.grid.grid_size - pool.grid.patch_size + 1, finest))
             at = slice((found.place_rank - 1) * rows, found.place_rank * rows)
+            said = [r.said[at] for r in recording]
             yield Swept(
                 found=found,
                 beats=found.prepared.beats,
-                said=tuple([row.astype(np.float16) for row in r.said[at]] for r in recording),
+                at={
+                    (uncertainty, segmentation): at_strides(
+                        (found, said), pool, finest, (uncertainty, segmentation)
+                    )
+                    for uncertainty in UNCERTAINTY_STRIDES
+                    if uncertainty >= finest
+                    for segmentation in SEGMENTATION_STRIDES
+                },
                 truth=truth[index] == MYOCARDIUM,
                 patient=patient_of(path.name.removesuffix(".nii.gz")),
             )
 
 
-def at_strides(one: Swept, pool: Pool, finest: int, strides: tuple[int, int]) -> SliceAnalysis:
-    """Return what would have been found at other strides of uncertainty and segmentation."""
+def at_strides(
+    heard: tuple[SliceAnalysis, Sequence[Rows]], pool: Pool, finest: int, strides: tuple[int, int]
+) -> SliceAnalysis:
+    """Return what would have been found at other strides of uncertainty and segmentation.
+
+    Parameters
+    ----------
+    heard
+        What was found at the finest stride, and what each member said of the patches.
+    pool
+        The networks.
+    finest
+        That stride [points].
+    strides
+        The others [points].
+    """
+    found, said = heard
     grid: ModelGrid = replace(pool.grid, segmentation_stride=strides[1])
     settings = PerfusionSettings(uncertainty_stride=strides[0])
     maps = tuple(
-        sweep(one.beats, Replay(_single(said), strides[0] // finest), grid, strides[0])
-        for said in one.said
+        sweep(found.prepared.beats, Replay(rows, strides[0] // finest), grid, strides[0])
+        for rows in said
     )
     scores = tuple(score(n, m, grid, settings) for n, m in zip(pool.names, maps, strict=True))
     return replace(
-        one.found,
+        found,
         maps=maps,
         scores=scores,
         chosen=choose(scores),
@@ -207,8 +230,7 @@ def dice_of(one: Swept, maps: MemberMaps | None) -> float:
 
 def stride_table(swept: Sequence[Swept], pool: Pool, finest: int) -> list[StrideRow]:
     """Return the cost of coarser strides."""
-    pairs = [(u, s) for u in UNCERTAINTY_STRIDES if u >= finest for s in SEGMENTATION_STRIDES]
-    found = {p: [at_strides(one, pool, finest, p) for one in swept] for p in pairs}
+    found = {pair: [one.at[pair] for one in swept] for pair in swept[0].at}
     reference = found[(finest, 16)]
     rows = []
     for (uncertainty, segmentation), slices in found.items():
@@ -286,11 +308,6 @@ def seconds_of_strides(one: Swept, pool: Pool, rounds: int = 3) -> dict[int, flo
             sweep(one.beats, pool.members[0], pool.grid, stride)
             times.append(perf_counter() - began)
     return {stride: float(np.median(times)) for stride, times in took.items()}
-
-
-def _single(said: Rows) -> Rows:
-    """Return answers in single precision."""
-    return [row.astype(np.float32) for row in said]
 
 
 def _u_pps(slices: Sequence[SliceAnalysis]) -> NDArray[np.float64]:
