@@ -3,7 +3,7 @@
 Few real series fail, so most failures are made: a series is spoilt in one way, by a strength that
 is drawn, and what the pool finds then is held against the label of the series as it was. A slice
 that is spoilt need not fail; its Dice decides. Generated series come from ``pipeline.phantom`` over
-its full ranges; half of them are spoilt, too.
+its full ranges; most of them are spoilt, too.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +22,9 @@ from pipeline.phantom import PhantomSettings, perfusion_phantom
 from pipeline.study import InputSeries
 
 Frames = NDArray[np.float32]
+
+SPOILT_SHARE = 0.75
+"""Share of the generated slices that are spoilt."""
 
 N_SLICES = 3
 """Slices of the generated series that have neighbours."""
@@ -77,10 +80,10 @@ def dicom_cases(folder: Path, seed: int, n_ways: int) -> Iterator[Case]:
 
 
 def generated_case(seed: int) -> Case:
-    """Return a generated slice; every second one is spoilt in a way that is drawn."""
+    """Return a generated slice; most are spoilt, in a way that is drawn."""
     rng = np.random.default_rng((seed, 1))
     case = _generated(seed, 1, rng)
-    if rng.uniform() < 0.5:
+    if rng.uniform() >= SPOILT_SHARE:
         return case
     return spoilt(case, str(rng.choice(list(WAYS))), rng)
 

@@ -28,10 +28,11 @@ BAD_WHEN_LOW = (
 BAD_WHEN_AWAY = ("myocardium_area_mm2", "area_ratio", "lag_beats")
 """Signs that do on both sides of what is typical."""
 
-GOOD_QUANTILE, BAD_QUANTILE = 0.5, 0.9
-"""A doubt begins at the median of what went well, and is whole at this quantile of what failed."""
+GOOD_QUANTILE, BAD_QUANTILE = 0.75, 0.9
+"""A doubt begins where a quarter of what went well looks worse, and is whole where only a tenth of
+what failed does."""
 
-RIDGE = 0.5
+RIDGE = 0.2
 """Weight of the squared weights beside the sum of the cases' losses."""
 
 WEIGHED_FROM = 0.05
@@ -112,8 +113,10 @@ def _doubt(name: str, signs: Sequence[Signs], failed: NDArray[np.bool_]) -> Doub
     typical = float(np.median(good)) if name in BAD_WHEN_AWAY else None
     if typical is not None:
         good, bad = np.abs(good - typical), np.abs(bad - typical)
-    full = 1 - BAD_QUANTILE if name in BAD_WHEN_LOW else BAD_QUANTILE
-    none_at, full_at = float(np.quantile(good, GOOD_QUANTILE)), float(np.quantile(bad, full))
+    none, full = GOOD_QUANTILE, BAD_QUANTILE
+    if name in BAD_WHEN_LOW:
+        none, full = 1 - GOOD_QUANTILE, 1 - BAD_QUANTILE
+    none_at, full_at = float(np.quantile(good, none)), float(np.quantile(bad, full))
     if (full_at - none_at) * (-1 if name in BAD_WHEN_LOW else 1) <= 0:
         return None
     return Doubt(name=name, typical=typical, none_at=none_at, full_at=full_at, weight=0.0)
