@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
@@ -25,6 +25,7 @@ from tests.support.runs import FAST
 from tests.support.trust import trust_model
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-6, 6), min_size=1, max_size=9))
 def test_the_signed_ranks_count_every_choice_of_signs(values: list[int]) -> None:
     differences = np.array(values, dtype=float)
@@ -56,6 +57,7 @@ def test_series_of_a_patient_count_once() -> None:
     assert (alike.n_differ, alike.p_dice, alike.p_failed) == (0, None, None)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from([0.1, 0.2, 0.5, float("inf")]), st.booleans()),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -47,6 +47,7 @@ def member(u_pp: float, *, plausible: bool = True) -> MemberScore:
 SCORES = st.lists(st.builds(member, st.floats(0.0, 1.0), plausible=st.booleans()), max_size=8)
 
 
+@settings(deadline=None)
 @given(scores=SCORES, stop=st.floats(0.0, 1.0), more=SCORES)
 def test_what_is_enough_stays_enough_whatever_runs_besides(
     scores: list[MemberScore], stop: float, more: list[MemberScore]

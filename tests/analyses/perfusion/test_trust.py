@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analyses.perfusion.analysis import analyse
@@ -38,6 +38,7 @@ def test_each_sign_has_its_words() -> None:
         assert words.format(1.0) != words
 
 
+@settings(deadline=None)
 @given(
     u_pp=st.floats(1e-6, 10.0),
     factor=st.floats(1.0, 100.0),
@@ -52,6 +53,7 @@ def test_a_worse_sign_never_speaks_for_a_segmentation(
     assert 0.0 < before <= MODEL.failure_probability(worse) < 1.0
 
 
+@settings(deadline=None)
 @given(away=st.floats(0.0, 30.0))
 def test_a_sign_that_is_bad_on_both_sides_is_so_alike(away: float) -> None:
     later, earlier = (
