@@ -30,7 +30,7 @@ from models.perfusion.trustcases import (
 )
 from models.perfusion.trustfit import fitted
 from models.perfusion.trustrows import Row, read_rows, rows_of, write_rows
-from models.perfusion.trusttest import tested
+from models.perfusion.trusttest import judged
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.settings import UNCERTAINTY_STRIDES, PerfusionSettings
 from pipeline.analyses.perfusion.trust import trust_document
@@ -77,7 +77,7 @@ def calibration_cases(data: Path, extent: Extent) -> Iterator[Case]:
         yield from real_cases(path, label_path(path), group, number, extent.ways)
 
 
-def test_cases(data: Path, ways: int) -> dict[str, Iterator[Case]]:
+def held_out_cases(data: Path, ways: int) -> dict[str, Iterator[Case]]:
     """Return what is tested on, by the name of the cohort."""
 
     def internal() -> Iterator[Case]:
@@ -152,9 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made_by = (pool, options.stride)
     rows = {
         name: table(f"{name}_{options.ways}", cases, made_by, reuse=options.reuse)
-        for name, cases in test_cases(options.data, options.ways).items()
+        for name, cases in held_out_cases(options.data, options.ways).items()
     }
-    print(tested(rows, pool, options.test))
+    print(judged(rows, pool, options.test))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pipeline.evaluate.report import write_risk_coverage
 from pipeline.evaluate.warning import Warned, warned
 
 
-def tested(cohorts: Mapping[str, Sequence[Row]], pool: Pool, folder: Path) -> str:
+def judged(cohorts: Mapping[str, Sequence[Row]], pool: Pool, folder: Path) -> str:
     """Write figures and numbers of cohorts, and return them as text.
 
     Parameters

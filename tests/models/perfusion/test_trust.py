@@ -12,7 +12,7 @@ from models.perfusion.trustbundle import BUNDLE, TRUST, put_trust
 from models.perfusion.trustcases import WAYS, generated_case, generated_neighbours, spoilt
 from models.perfusion.trustfit import fitted
 from models.perfusion.trustrows import Row, read_rows, rows_of, write_rows
-from models.perfusion.trusttest import tested
+from models.perfusion.trusttest import judged
 from pipeline.analyses.perfusion.networks import open_pool
 from pipeline.analyses.perfusion.trust import trust_document, trust_from
 from pipeline.infer.bundle import load_bundle
@@ -100,7 +100,7 @@ def test_what_tells_of_failures_gets_weight() -> None:
 def test_a_cohort_is_told_by_verdict_and_by_way(tiny_bundle: Path, tmp_path: Path) -> None:
     pool = open_pool(load_bundle(tiny_bundle))
     rows = [*made_up(40), replace(made_up(1)[0], spoilt="cut", signs=None, dice=0.0)]
-    text = tested({"made up": rows}, replace(pool, trust=trust_model()), tmp_path)
+    text = judged({"made up": rows}, replace(pool, trust=trust_model()), tmp_path)
     assert "41 slices, 1 of them without a plausible myocardium" in text
     assert "trust: AUROC" in text
     assert "no segmentation 1 (1 failed)" in text
