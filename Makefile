@@ -123,6 +123,7 @@ train-perfusion: $(VENV)/.installed-dev
 		$(BIN)/python -m models.perfusion.train member --seed $$seed --data $(TRAINING) || exit 1; \
 	done
 	$(BIN)/python -m models.perfusion.export
+	$(BIN)/python -m models.perfusion.calibrate --data $(TRAINING)/..
 
 # Needs the volumes of Debian's mricron-data.
 train-reconstruction: $(VENV)/.installed-dev

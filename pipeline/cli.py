@@ -19,6 +19,7 @@ from uuid import UUID
 import typer
 
 from pipeline import __version__
+from pipeline.calibratecommands import calibrate
 from pipeline.errors import UnusableCall
 from pipeline.evaluatecommands import evaluate
 from pipeline.options import (
@@ -42,6 +43,7 @@ app = typer.Typer(
     help="Medical-imaging inference: DICOM in, analyses, DICOM out. Research use only.",
 )
 ledger = typer.Typer(no_args_is_help=True, help="Look after the ledger.")
+app.add_typer(calibrate, name="calibrate")
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(ledger, name="ledger")
 

@@ -26,17 +26,29 @@ evaluate = typer.Typer(no_args_is_help=True, help="Judge an analysis on labelled
 def evaluate_perfusion_command(
     *,
     images: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--images", metavar="DIR", exists=True, file_okay=False, help="4-D NIfTI series."
         ),
-    ],
+    ] = None,
     labels: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--labels", metavar="DIR", exists=True, file_okay=False, help="NAME_label.nii.gz."
         ),
-    ],
+    ] = None,
+    cohort: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cohort",
+            metavar="NAME=IMAGES:LABELS",
+            help="Instead of the two: a cohort with a name; may be repeated.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Folder for figures and a JSON file."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     models: ModelsOption = None,
@@ -45,25 +57,39 @@ def evaluate_perfusion_command(
 
     Exit status: 0 all judged, 1 some series could not be judged, 2 unusable call.
     """
-    from pipeline.analyses.perfusion.networks import open_pool
+    from pipeline.analyses.perfusion.networks import open_pool, with_site_trust
     from pipeline.console import Reporter, printable
-    from pipeline.evaluate import evaluate_perfusion
+    from pipeline.evaluate.perfusion import evaluate_perfusion
+    from pipeline.evaluate.table import table
     from pipeline.infer.bundle import find_bundle
     from pipeline.manifest import finite_object, serialised
     from pipeline.trust import load_trusted
 
     with complaints():
         settings = site_configuration(config, models=models)
+        cohorts = _cohorts(images, labels, cohort or [])
         search = [settings.models.path] if settings.models.path else []
         pool = open_pool(load_trusted(find_bundle("perfusion", search), settings.models))
+        pool = with_site_trust(pool, settings.perfusion)
         reporter = Reporter()
         with reporter.shown():
-            found = evaluate_perfusion(images, labels, pool, settings.perfusion, reporter.counted)
+            found = {
+                name: evaluate_perfusion(*folders, pool, settings.perfusion, reporter.counted)
+                for name, folders in cohorts.items()
+            }
+    if report is not None:
+        from pipeline.evaluate.report import write_report
+
+        write_report(found, report)
     if as_json:
-        typer.echo(serialised(finite_object(found.to_json())).rstrip())
+        all_of_it = {name: one.to_json() for name, one in found.items()}
+        document = {"cohorts": all_of_it} if cohort else next(iter(all_of_it.values()))
+        typer.echo(serialised(finite_object(document)).rstrip())
     else:
-        typer.echo("\n".join(printable(line) for line in found.table().splitlines()))
-    if found.not_judged:
+        for name, one in found.items():
+            lines = ([f"cohort {name}"] if cohort else []) + table(one).splitlines()
+            typer.echo("\n".join(printable(line) for line in lines))
+    if any(one.not_judged for one in found.values()):
         raise typer.Exit(SOME_INPUT_FAILED)
 
 
@@ -217,6 +243,35 @@ def evaluate_phases_command(
         typer.echo("\n".join(printable(line) for line in found.table().splitlines()))
     if found.not_judged:
         raise typer.Exit(SOME_INPUT_FAILED)
+
+
+def _cohorts(
+    images: Path | None, labels: Path | None, named: list[str]
+) -> dict[str, tuple[Path, Path]]:
+    """Return the folders of images and labels of each cohort, by its name.
+
+    Raises
+    ------
+    UnusableCall
+        If neither or both ways to name them are used, a name is used twice, or a folder is missing.
+    """
+    if named and (images or labels):
+        raise UnusableCall("--cohort stands in the place of --images and --labels")
+    if not named:
+        if images is None or labels is None:
+            raise UnusableCall("--images and --labels are needed, or --cohort")
+        return {"series": (images, labels)}
+    found: dict[str, tuple[Path, Path]] = {}
+    for text in named:
+        name, equals, folders = text.partition("=")
+        first, colon, second = folders.partition(":")
+        if not (name and equals and first and colon and second) or name in found:
+            raise UnusableCall(f"--cohort {text}: needed is NAME=IMAGES:LABELS, each name once")
+        for folder in (Path(first), Path(second)):
+            if not folder.is_dir():
+                raise UnusableCall(f"--cohort {name}: {folder} is no folder")
+        found[name] = (Path(first), Path(second))
+    return found
 
 
 def _number(text: str) -> float:

@@ -16,7 +16,7 @@ from time import perf_counter
 from uuid import UUID
 
 from pipeline.analyses.perfusion.analysis import analyse, why_not
-from pipeline.analyses.perfusion.networks import Pool, open_pool
+from pipeline.analyses.perfusion.networks import Pool, open_pool, with_site_trust
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.analyses.reconstruction import analysis as reconstruction
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
@@ -61,7 +61,7 @@ class Perfusion:
     @cached_property
     def pool(self) -> Pool:
         """The networks."""
-        return open_pool(self.bundle, self._compute)
+        return with_site_trust(open_pool(self.bundle, self._compute), self._settings)
 
     def why_not(self, candidate: Candidate) -> str | None:
         """Return why a series is not one for this analysis, or None if it is."""
@@ -303,6 +303,7 @@ def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
         "aha_segments": [asdict(m) for m in result.aha.measurements],
         "aha_slices": [asdict(s) for s in result.aha.slices],
         "heart_state": result.state,
+        "trust": None if result.trust is None else asdict(result.trust),
     }
 
 

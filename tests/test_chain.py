@@ -14,7 +14,7 @@ from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.config import Configuration, ModelSettings
 from pipeline.errors import BundleRejected
-from pipeline.evaluate import dice
+from pipeline.imaging.overlap import dice
 from pipeline.ledger.ledger import Ledger
 from pipeline.manifest import Manifest
 from pipeline.mr.fourier import fft2c

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,18 @@ from time import monotonic
 import pydicom
 import pytest
 
+from models.perfusion.trustbundle import put_trust
 from pipeline import __version__
+from pipeline.analyses.perfusion.networks import open_pool
+from pipeline.analyses.perfusion.trust import trust_document, trust_from
 from pipeline.console import printable
 from pipeline.imaging.nifti import write_time_series, write_volume
 from pipeline.imaging.volume import TimeSeries
+from pipeline.infer.bundle import load_bundle
 from pipeline.phantom import Phantom
 from tests.support.broken import write_broken_inputs
 from tests.support.runs import files_of
+from tests.support.trust import trust_model
 
 COMMAND = [sys.executable, "-m", "pipeline.cli"]
 """The command, in a process of its own."""
@@ -323,6 +329,42 @@ def test_a_model_is_judged_on_labelled_series(desk: Desk, phantom: Phantom) -> N
     assert [row["name"] for row in found["series"]] == ["a"]
     assert found["summary"]["n_series"] == 1
     assert 0.5 < found["summary"]["myocardium_dice_mean"] <= 1.0
+
+
+def test_cohorts_are_judged_side_by_side_and_a_site_calibrates(
+    desk: Desk, phantom: Phantom, tiny_bundle: Path
+) -> None:
+    folder, models = desk.folder / "cohort", desk.folder / "models"
+    folder.mkdir()
+    write_time_series(phantom.image, folder / "a1.nii.gz", 0.8)
+    write_volume(phantom.image.volume_like(phantom.labels), folder / "a1_label.nii.gz")
+    named = [part for name in ("x", "y") for part in ("--cohort", f"{name}={folder}:{folder}")]
+    report = desk.folder / "report"
+    judged = desk.call("evaluate", "perfusion", *named, "--report", report, "--json")
+    assert judged.returncode == 0, judged.stderr
+    assert set(json.loads(judged.stdout)["cohorts"]) == {"x", "y"}
+    assert (report / "risk_coverage.png").exists()
+    for wrong, reason in (
+        (("--cohort", "x"), "needed is NAME=IMAGES:LABELS"),
+        ((*named, "--images", folder), "stands in the place of"),
+        (("--images", folder), "--images and --labels are needed"),
+        (("--cohort", f"x={folder / 'none'}:{folder}"), "is no folder"),
+    ):
+        refused = desk.call("evaluate", "perfusion", *wrong)
+        assert refused.returncode == 2
+        assert reason in " ".join(refused.stderr.split())
+    call = ("calibrate", "perfusion", "--images", folder, "--labels", folder)
+    assert "no calibration of trust" in desk.call(*call).stderr
+    shutil.copytree(tiny_bundle, models)
+    trust = desk.folder / "trust.json"
+    digest = open_pool(load_bundle(models)).digest
+    trust.write_text(json.dumps(trust_document(trust_model(digest))))
+    assert put_trust(models, trust)
+    done = desk.call(*call, "--models", models, "--output", desk.folder / "own.json")
+    assert done.returncode == 0, done.stderr
+    assert "it takes 44 trusted patients" in done.stdout
+    own = trust_from((desk.folder / "own.json").read_bytes(), "own.json")
+    assert (own.pool, own.trusted_up_to) == (digest, None)
 
 
 def test_the_ledger_is_migrated_on_request(desk: Desk) -> None:

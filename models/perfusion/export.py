@@ -19,13 +19,11 @@ from torch import Tensor, nn
 
 from models.perfusion.network import N_BEATS, N_MAPS, Locator, Member
 from models.perfusion.train import RUNS
+from models.perfusion.trustbundle import BUNDLE, put_trust
 from pipeline.infer.bundle import write_file_list
 
 FOLDER = Path(__file__).parent
 """Where the bundle's sources lie."""
-
-BUNDLE = FOLDER / "bundle"
-"""The bundle."""
 
 PATCH = 64
 """Points along the side of a member's patch."""
@@ -56,6 +54,7 @@ def export_bundle() -> None:
     for run in sorted(RUNS.glob("*.csv")):
         shutil.copyfile(run, BUNDLE / "docs" / f"{run.stem}_curve.csv")
     write_file_list(BUNDLE)
+    put_trust(BUNDLE)
 
 
 def rounded_weights(checkpoint: Path) -> dict[str, Tensor]:

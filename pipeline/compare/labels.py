@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compare.comparison import Truth
-from pipeline.evaluate import ENDINGS, majority
+from pipeline.evaluate.labelled import ENDINGS, majority
 from pipeline.imaging.nifti import read_labels
 
 

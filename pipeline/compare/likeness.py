@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM
 from pipeline.errors import UnreadableFile
-from pipeline.evaluate import dice
 from pipeline.imaging.nifti import read_labels, read_time_series
+from pipeline.imaging.overlap import dice
 from pipeline.mr.quality import nmse, ssim
 
 SEGMENTATION, MAGNITUDE, PHASES = "segmentation.nii.gz", "magnitude.nii.gz", "phases.json"

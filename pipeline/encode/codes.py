@@ -12,6 +12,7 @@ from highdicom.sr import CodedConcept
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from pipeline.analyses.perfusion.verdict import Verdict
 from pipeline.identity import JOB_NAMESPACE, derived_uid
 
 PRIVATE_SCHEME = "99VESALIUS"
@@ -137,6 +138,22 @@ MEASUREMENTS = {
     "u_pp": _concept("u-pp", PRIVATE_SCHEME, "Uncertainty per myocardial pixel"),
 }
 """Concept of each measurement, by its key in the manifest."""
+
+TRUST = _concept("trust", PRIVATE_SCHEME, "Trust in segmentation")
+"""What the signs of a segmentation amount to."""
+
+TRUST_VERDICTS = {
+    Verdict.TRUSTED: _concept("trusted", PRIVATE_SCHEME, "Trusted"),
+    Verdict.REVIEW: _concept("review", PRIVATE_SCHEME, "For review"),
+    Verdict.NOT_TRUSTED: _concept("not-trusted", PRIVATE_SCHEME, "Not trusted"),
+    Verdict.NOT_CALIBRATED: _concept("not-calibrated", PRIVATE_SCHEME, "Trust not calibrated"),
+}
+"""Code of each verdict."""
+
+FAILURE_PROBABILITY = _concept(
+    "failure-probability", PRIVATE_SCHEME, "Probability of failed segmentation"
+)
+"""Score of a verdict: among cases like those of the calibration."""
 
 SEGMENTS = {
     1: codes.cid3717.LeftVentricleBasalAnteriorSegment,

@@ -18,6 +18,7 @@ from highdicom.sr import (
     MeasurementReport,
     ObservationContext,
     PlanarROIMeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
     ReferencedSegmentationFrame,
     SourceImageForSegmentation,
     TrackingIdentifier,
@@ -27,13 +28,18 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.analyses.perfusion.result import PerfusionResult, SliceResult
+from pipeline.analyses.perfusion.verdict import SliceTrust
 from pipeline.encode.codes import (
+    FAILURE_PROBABILITY,
     LEFT_VENTRICLE,
     MEASUREMENTS,
     MR_OF_THE_HEART,
     MYOCARDIUM,
     NEURAL_NETWORK,
+    NO_UNITS,
     STRUCTURES,
+    TRUST,
+    TRUST_VERDICTS,
     UNITS,
     Structure,
     private_scheme,
@@ -122,6 +128,7 @@ def _group(
 ) -> PlanarROIMeasurementsAndQualitativeEvaluations:
     """Return the measurement group of a structure on a slice."""
     result, context = made
+    trust = _trust(result, found, structure)
     name = f"{structure.name} slice {found.slice_index + 1}"
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
@@ -131,17 +138,39 @@ def _group(
         finding_category=structure.category,
         finding_type=structure.kind,
         finding_sites=[FindingSite(LEFT_VENTRICLE)],
-        algorithm_id=_algorithm(found, context),
+        algorithm_id=_algorithm(found, trust, context),
         measurements=[
-            Measurement(name=MEASUREMENTS[m.name], value=m.value, unit=UNITS[m.unit])
-            for m in _measured(result.measurements, found, structure)
+            *(
+                Measurement(name=MEASUREMENTS[m.name], value=m.value, unit=UNITS[m.unit])
+                for m in _measured(result.measurements, found, structure)
+            ),
+            *(
+                Measurement(name=FAILURE_PROBABILITY, value=t.failure_probability, unit=NO_UNITS)
+                for t in trust
+                if t.failure_probability is not None
+            ),
+        ],
+        qualitative_evaluations=[
+            QualitativeEvaluation(name=TRUST, value=TRUST_VERDICTS[t.verdict]) for t in trust
         ],
     )
 
 
-def _algorithm(found: SliceResult, context: EncodingContext) -> AlgorithmIdentification:
-    """Return which member of the pool was chosen on a slice, and the uncertainty of each."""
+def _trust(
+    result: PerfusionResult, found: SliceResult, structure: Structure
+) -> tuple[SliceTrust, ...]:
+    """Return the verdict on a slice, which goes to the myocardium; none for another structure."""
+    if result.trust is None or structure is not MYOCARDIUM:
+        return ()
+    return tuple(t for t in result.trust.slices if t.slice_index == found.slice_index)
+
+
+def _algorithm(
+    found: SliceResult, trust: Sequence[SliceTrust], context: EncodingContext
+) -> AlgorithmIdentification:
+    """Return the chosen member of a slice, the uncertainty of each, and what speaks against it."""
     scores = [f"U_pp of {m.member}: {m.u_pp:.6g}" for m in found.members]
+    scores += [f"against trust: {sign}" for t in trust for sign in t.against]
     return AlgorithmIdentification(
         name=context.bundle_name,
         version=context.bundle_version,

@@ -23,11 +23,11 @@ from uuid import UUID
 
 import numpy as np
 
+from pipeline.binomial import interval, least_trials, upper_limit
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reviewlist import result_jobs
 from pipeline.ledger.reviews import ended
 from pipeline.ledger.reviewstates import ReviewState
-from pipeline.review.binomial import interval, least_trials, upper_limit
 from pipeline.review.rows import measure_of
 
 CONFIDENCE = 0.95

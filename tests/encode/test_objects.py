@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom
@@ -11,13 +12,17 @@ import pytest
 from pydicom.dataset import Dataset
 
 from pipeline.analyses.perfusion.segments import Layer
+from pipeline.analyses.perfusion.trust import assess
 from pipeline.demo import write_study
 from pipeline.encode.codes import (
+    FAILURE_PROBABILITY,
     MEASUREMENTS,
     PRIVATE_SCHEME,
     SEGMENT_MEASUREMENTS,
     SEGMENTS,
     STRUCTURES,
+    TRUST,
+    TRUST_VERDICTS,
     UNITS,
 )
 from pipeline.encode.context import UNKNOWN_DATE
@@ -33,6 +38,7 @@ from tests.support.geometry import farthest_mm
 from tests.support.realdata import real_data
 from tests.support.results import CONTEXT, result_on
 from tests.support.traps import stack
+from tests.support.trust import signs, trust_model
 from tests.support.vendors import STYLES, through, write_enhanced
 
 DCIODVFY = Path(sys.executable).parent / "dciodvfy"
@@ -275,6 +281,34 @@ def test_the_report_names_the_chosen_member_and_every_members_uncertainty(folder
         "U_pp of member_2: 0.022",
         "U_pp of member_3: 0.032",
     } <= set(texts)
+
+
+def test_the_report_tells_the_verdict_of_each_slice_and_what_speaks_against_it(
+    source: InputSeries, tmp_path: Path
+) -> None:
+    plain = result_on(source.image)
+    found = {0: signs(), 1: signs(u_pp=0.1, agreement=0.2), 2: signs(u_pp=0.01)}
+    trust = assess(found, trust_model())
+    assert trust is not None
+    (tmp_path / "judged").mkdir()
+    encode_perfusion(replace(plain, trust=trust), source, CONTEXT, tmp_path / "judged")
+    path = tmp_path / "judged" / "report.dcm"
+    assert complaints(path) == []
+    told = {}
+    for group in highdicom.sr.srread(path).content.get_planar_roi_measurement_groups():
+        if group.finding_type == STRUCTURES[0].kind:
+            (evaluation,) = group.get_qualitative_evaluations(TRUST)
+            (score,) = group.get_measurements(FAILURE_PROBABILITY)
+            told[group.tracking_identifier] = (evaluation.value.value, score.value)
+    assert [told[f"myocardium slice {n}"] for n in (1, 2, 3)] == [
+        (TRUST_VERDICTS[s.verdict].value, pytest.approx(s.failure_probability))
+        for s in trust.slices
+    ]
+    texts: list[str] = []
+    pydicom.dcmread(path).walk(
+        lambda _, e: texts.append(str(e.value)) if e.keyword == "TextValue" else None
+    )
+    assert "against trust: the members agree with a Dice of 0.20" in texts
 
 
 @pytest.mark.parametrize("name", OBJECTS)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from pipeline.binomial import interval, least_trials, lower_limit, upper_limit
 from pipeline.ledger.reviewstates import ReviewState
-from pipeline.review.binomial import interval, least_trials, lower_limit, upper_limit
 from pipeline.review.statistics import (
     THRESHOLDS,
     Judged,

@@ -1,24 +1,20 @@
 """The perfusion analysis: from a series over time to segmentation, uncertainty and measurements."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
-from pipeline.analyses.perfusion.locate import likely_places
 from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_curves
 from pipeline.analyses.perfusion.motion import motion_mm
 from pipeline.analyses.perfusion.networks import Pool
-from pipeline.analyses.perfusion.pool import MemberMaps, Network, choose, score, sweep
-from pipeline.analyses.perfusion.prepare import PreparedSlice, motion_course, prepare_standing
+from pipeline.analyses.perfusion.oneslice import SliceAnalysis, analyse_slice, signs_on
+from pipeline.analyses.perfusion.prepare import motion_course
 from pipeline.analyses.perfusion.residual import LARGE_RESIDUAL_MM, residual_motion_mm
 from pipeline.analyses.perfusion.result import (
     BLOOD_POOL,
     MYOCARDIUM,
-    MemberScore,
     PerfusionEvidence,
     PerfusionResult,
     SliceResult,
@@ -27,6 +23,7 @@ from pipeline.analyses.perfusion.result import (
 from pipeline.analyses.perfusion.sequence import read_out_of
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.perfusion.state import state_of
+from pipeline.analyses.perfusion.trust import assess, trust_notes
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import AnalysisFailed
 from pipeline.imaging.volume import TimeSeries, Volume
@@ -46,51 +43,6 @@ MINIMUM_BEATS = 12
 
 LOW_CONFIDENCE = 0.1
 """Below this confidence of the locator the result carries a note: real series have 0.18 to 0.95."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SliceAnalysis:
-    """All that was computed on one slice, also by the members that were not chosen."""
-
-    prepared: PreparedSlice
-    """The slice as the pool saw it."""
-
-    maps: tuple[MemberMaps, ...]
-    """Every member's maps."""
-
-    scores: tuple[MemberScore, ...]
-    """Every member's score."""
-
-    chosen: int | None
-    """Which member was chosen."""
-
-    shape: tuple[int, int]
-    """Rows and columns of the slice."""
-
-    place_rank: int = 1
-    """Which of the likely places of the heart it is, the likeliest being 1."""
-
-    def segmentation(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return probabilities on the model's grid as classes on the slice.
-
-        Probabilities are interpolated before the most probable class is taken, so that contours are
-        not bound to the model's grid.
-
-        Parameters
-        ----------
-        probabilities
-            Shape ``(classes, size, size)``.
-
-        Returns
-        -------
-            Class of each pixel. Shape ``(rows, columns)``.
-        """
-        on_slice = [
-            self.prepared.grid.to_slice(p, self.shape, outside=float(index == 0))
-            for index, p in enumerate(probabilities)
-        ]
-        classes: NDArray[np.uint8] = np.argmax(on_slice, axis=0).astype(np.uint8)
-        return classes
 
 
 def why_not(modality: str, n_beats: int) -> str | None:
@@ -143,73 +95,6 @@ def analyse(
         return _assemble(series, found, (pool, settings), stopwatch)
 
 
-def analyse_slice(
-    series: InputSeries,
-    index: int,
-    model: tuple[Pool, PerfusionSettings],
-    stopwatch: Stopwatch,
-) -> SliceAnalysis:
-    """Run the whole pool on one slice.
-
-    Parameters
-    ----------
-    series
-        The series.
-    index
-        The slice, from 0.
-    model
-        The networks and what the site has set.
-    stopwatch
-        Takes the time of the stages ``locate``, ``prepare`` and ``infer``.
-    """
-    pool, settings = model
-    frames = series.image.array[:, index]
-    spacing = series.image.spacing_mm[1:]
-    with stopwatch.stage("locate"):
-        places = likely_places(frames, spacing, pool.locator)
-    tried: list[SliceAnalysis] = []
-    for place in places:
-        with stopwatch.stage("prepare"):
-            prepared = prepare_standing(
-                frames, spacing, place, (pool.locator, pool.grid), settings.motion
-            )
-        tried.append(_segmented(prepared, (frames.shape[1], frames.shape[2]), model, stopwatch))
-        # A heart that no member finds plausible is looked for where it is next likely.
-        if tried[-1].chosen is not None:
-            return replace(tried[-1], place_rank=len(tried))
-    return tried[0]
-
-
-def _segmented(
-    prepared: PreparedSlice,
-    shape: tuple[int, int],
-    model: tuple[Pool, PerfusionSettings],
-    stopwatch: Stopwatch,
-) -> SliceAnalysis:
-    """Run every member on a slice that was made ready, and choose."""
-    pool, settings = model
-    with stopwatch.stage("infer"):
-        maps = _sweep_all(prepared, pool, settings)
-    scores = tuple(
-        score(name, m, pool.grid, settings) for name, m in zip(pool.names, maps, strict=True)
-    )
-    return SliceAnalysis(
-        prepared=prepared, maps=maps, scores=scores, chosen=choose(scores), shape=shape
-    )
-
-
-def _sweep_all(
-    prepared: PreparedSlice, pool: Pool, settings: PerfusionSettings
-) -> tuple[MemberMaps, ...]:
-    """Run every member, as many at a time as there are cores."""
-
-    def run(member: Network) -> MemberMaps:
-        return sweep(prepared.beats, member, pool.grid, settings.uncertainty_stride)
-
-    with ThreadPoolExecutor(max_workers=pool.workers) as threads:
-        return tuple(threads.map(run, pool.members))
-
-
 def _assemble(
     series: InputSeries,
     found: list[SliceAnalysis],
@@ -231,6 +116,7 @@ def _assemble(
     read_out = None if isinstance(stated, str) else stated
     aha = measure_segments(list(_segmented_slices(found)), image, read_out)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
+    trust = assess(signs_on(found), pool.trust)
     return PerfusionResult(
         segmentation=segmentation,
         uncertainty=uncertainty,
@@ -245,6 +131,7 @@ def _assemble(
         ),
         notes=(
             *_notes(found, settings),
+            *trust_notes(trust),
             *([f"{SIGNALS}: {stated}"] if isinstance(stated, str) else []),
             *notes_on_curves(slices, curves),
             *aha.notes,
@@ -254,29 +141,29 @@ def _assemble(
         state=state_of(_described_as(series), settings.rest_words, settings.stress_words),
         motion=motion_course([f.prepared for f in found]),
         evidence=_evidence(found, pool),
+        trust=trust,
     )
 
 
 def _maps(image: TimeSeries, found: list[SliceAnalysis]) -> tuple[Volume, Volume]:
-    """Return segmentation and uncertainty of the chosen members on the series' grid."""
+    """Return segmentation and uncertainty of all slices on the series' grid."""
     segmentation = np.zeros(image.array.shape[1:], dtype=np.uint8)
     uncertainty = np.zeros(image.array.shape[1:], dtype=np.float32)
     for index, one in enumerate(found):
-        if one.chosen is not None:
-            chosen = one.maps[one.chosen]
-            segmentation[index] = one.segmentation(chosen.probabilities)
-            uncertainty[index] = one.prepared.grid.to_slice(chosen.uncertainty, one.shape)
+        if one.final is not None:
+            segmentation[index] = one.segmentation(one.final.probabilities)
+            uncertainty[index] = one.prepared.grid.to_slice(one.final.uncertainty, one.shape)
     return image.volume_like(segmentation), image.volume_like(uncertainty)
 
 
 def _segmented_slices(found: list[SliceAnalysis]) -> Iterator[SegmentedSlice]:
     """Yield the slices on which a member was chosen, on the model's grid."""
     for index, one in enumerate(found):
-        if one.chosen is not None:
+        if one.classes is not None:
             yield SegmentedSlice(
                 slice_index=index,
                 square=one.prepared.square,
-                classes=one.maps[one.chosen].probabilities.argmax(axis=0).astype(np.uint8),
+                classes=one.classes,
                 grid=one.prepared.grid,
             )
 
@@ -295,9 +182,7 @@ def _evidence(found: list[SliceAnalysis], pool: Pool) -> PerfusionEvidence:
     members = range(len(pool.names))
     return PerfusionEvidence(
         members=pool.names,
-        labels=np.array(
-            [[f.segmentation(f.maps[m].probabilities) for f in found] for m in members]
-        ),
+        labels=np.array([[_member_segmentation(f, m) for f in found] for m in members]),
         myocardium=np.array([_member_curves(found, m, MYOCARDIUM) for m in members]),
         blood_pool=np.array([_member_curves(found, m, BLOOD_POOL) for m in members]),
         shifts_mm=np.stack([f.prepared.shifts_mm for f in found], axis=1),
@@ -306,10 +191,20 @@ def _evidence(found: list[SliceAnalysis], pool: Pool) -> PerfusionEvidence:
 
 def _member_curves(found: list[SliceAnalysis], member: int, structure: int) -> NDArray[np.float64]:
     """Return a member's curve of a structure on every slice. Shape ``(beats, slices)``."""
-    masks = [f.maps[member].probabilities.argmax(axis=0) == structure for f in found]
-    return np.stack(
-        [mean_curve(f.prepared.square, mask) for f, mask in zip(found, masks, strict=True)], axis=1
-    )
+    curves = []
+    for one in found:
+        mask = np.zeros(one.prepared.square.shape[1:], dtype=np.bool_)
+        if member < len(one.maps):
+            mask = one.maps[member].probabilities.argmax(axis=0) == structure
+        curves.append(mean_curve(one.prepared.square, mask))
+    return np.stack(curves, axis=1)
+
+
+def _member_segmentation(found: SliceAnalysis, member: int) -> NDArray[np.uint8]:
+    """Return a member's own segmentation of a slice; empty where it was not run."""
+    if member >= len(found.maps):
+        return np.zeros(found.shape, dtype=np.uint8)
+    return found.segmentation(found.maps[member].probabilities)
 
 
 def _curves(times_s: NDArray[np.float64], found: list[SliceAnalysis]) -> TimeIntensityCurves:
@@ -319,8 +214,8 @@ def _curves(times_s: NDArray[np.float64], found: list[SliceAnalysis]) -> TimeInt
         BLOOD_POOL: np.full(times_s.shape, np.nan),
     }
     for index, slice_analysis in enumerate(found):
-        if slice_analysis.chosen is not None:
-            classes = slice_analysis.maps[slice_analysis.chosen].probabilities.argmax(axis=0)
+        classes = slice_analysis.classes
+        if classes is not None:
             for value, curve in curves.items():
                 curve[:, index] = mean_curve(slice_analysis.prepared.square, classes == value)
     return TimeIntensityCurves(

@@ -1,11 +1,14 @@
 """The networks of a perfusion bundle, opened and held to their contract."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.analyses.perfusion.locate import N_MAPS, Locator
 from pipeline.analyses.perfusion.pool import Network
-from pipeline.analyses.perfusion.settings import ModelGrid
+from pipeline.analyses.perfusion.settings import ModelGrid, PerfusionSettings
+from pipeline.analyses.perfusion.trust import TrustModel, parse_trust, trust_from
+from pipeline.errors import BundleRejected, UnusableCall
+from pipeline.identity import digest_bytes
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.session import Compute, Contract, open_network
 
@@ -34,6 +37,12 @@ class Pool:
 
     workers: int
     """Members that run at the same time, each on one core."""
+
+    digest: str = ""
+    """SHA-256 over the digests of the members' files, hexadecimal."""
+
+    trust: TrustModel | None = None
+    """How the signs of a segmentation become a verdict; None where that was not calibrated."""
 
 
 def open_pool(bundle: Bundle, compute: Compute = ANYTHING) -> Pool:
@@ -82,4 +91,41 @@ def open_pool(bundle: Bundle, compute: Compute = ANYTHING) -> Pool:
         ),
         grid=grid,
         workers=min(len(bundle.members), compute.threads or os.cpu_count() or 1),
+        digest=pool_digest(bundle),
+        trust=_bundled_trust(bundle),
     )
+
+
+def pool_digest(bundle: Bundle) -> str:
+    """Return a digest of a bundle's members: a calibration belongs to a pool."""
+    return digest_bytes(" ".join(member.sha256 for member in bundle.members).encode())
+
+
+def with_site_trust(pool: Pool, settings: PerfusionSettings) -> Pool:
+    """Return a pool with the site's own calibration of trust, where it has one.
+
+    Raises
+    ------
+    UnusableCall
+        If the file cannot be read, or was made with another pool.
+    """
+    if settings.trust is None:
+        return pool
+    model = trust_from(settings.trust_bytes(), str(settings.trust))
+    if model.pool != pool.digest:
+        raise UnusableCall(f"{settings.trust}: made with another pool than the bundle's")
+    return replace(pool, trust=model)
+
+
+def _bundled_trust(bundle: Bundle) -> TrustModel | None:
+    """Return the calibration that a bundle ships with."""
+    document = bundle.settings.get("trust")
+    if document is None:
+        return None
+    try:
+        model = parse_trust(document, "metadata.json: vesalius.trust")
+    except UnusableCall as problem:
+        raise BundleRejected(str(problem)) from problem
+    if model.pool != pool_digest(bundle):
+        raise BundleRejected("metadata.json: vesalius.trust was made with another pool")
+    return model

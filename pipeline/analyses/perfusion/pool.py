@@ -28,6 +28,9 @@ from scipy.ndimage import label
 from pipeline.analyses.perfusion.result import MYOCARDIUM, MemberScore
 from pipeline.analyses.perfusion.settings import ModelGrid, PerfusionSettings
 
+FEWEST_MEMBERS = 2
+"""Members that run on every slice: one alone has nobody to disagree with."""
+
 MINIMUM_COMPONENT_SHARE = 0.8
 """A myocardium of which less lies in one piece is implausible."""
 
@@ -158,6 +161,61 @@ def choose(scores: Sequence[MemberScore]) -> int | None:
     """Return which plausible member has the lowest U_pp; None if none is plausible."""
     plausible = [i for i, s in enumerate(scores) if s.implausible is None]
     return min(plausible, key=lambda i: scores[i].u_pp) if plausible else None
+
+
+def members_needed(scores: Sequence[MemberScore], stop_below_u_pp: float) -> int | None:
+    """Return how many members, in their order, are enough; None where these are not.
+
+    The answer depends on scores alone, so that a run that is ahead of it, on many cores, ends as
+    one on a single core does.
+
+    Parameters
+    ----------
+    scores
+        Scores of the first members.
+    stop_below_u_pp
+        U_pp of a plausible member below which no further one runs; 0 needs all.
+    """
+    for count in range(FEWEST_MEMBERS, len(scores) + 1):
+        sure = (s.implausible is None and s.u_pp < stop_below_u_pp for s in scores[:count])
+        if any(sure):
+            return count
+    return None
+
+
+def combined(
+    maps: Sequence[MemberMaps], scores: Sequence[MemberScore], segmentation: str
+) -> MemberMaps | None:
+    """Return the maps that a slice is segmented by; None if no member is plausible.
+
+    Parameters
+    ----------
+    maps, scores
+        What each member found, and its score.
+    segmentation
+        ``chosen``: the plausible member with the lowest U_pp. ``blend``: the mean of the two with
+        the lowest. ``per-pixel``: at each point the plausible member with the least uncertainty
+        there; among equals the one with the lowest U_pp.
+    """
+    plausible = [i for i, s in enumerate(scores) if s.implausible is None]
+    best_first = [maps[i] for i in sorted(plausible, key=lambda i: scores[i].u_pp)]
+    if not best_first:
+        return None
+    if segmentation == "blend":
+        two = best_first[:2]
+        return MemberMaps(
+            probabilities=np.mean([m.probabilities for m in two], axis=0, dtype=np.float32),
+            uncertainty=np.mean([m.uncertainty for m in two], axis=0, dtype=np.float32),
+        )
+    if segmentation == "per-pixel":
+        uncertainty = np.stack([m.uncertainty for m in best_first])
+        surest = uncertainty.argmin(axis=0)
+        probabilities = np.stack([m.probabilities for m in best_first])
+        return MemberMaps(
+            probabilities=np.take_along_axis(probabilities, surest[None, None], axis=0)[0],
+            uncertainty=uncertainty.min(axis=0),
+        )
+    return best_first[0]
 
 
 def _why_implausible(

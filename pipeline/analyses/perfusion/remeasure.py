@@ -39,6 +39,9 @@ DRAWN = "contours by a reader"
 MADE_ANEW = re.compile(r"(slice \d+: )?(no segments|segments|no baseline):")
 """Notes on segments and baselines: those of the corrected slices take their place."""
 
+OF_TRUST = re.compile(r"slice (\d+): the segmentation is not trusted")
+"""Notes on trust: those of corrected slices are dropped, a reader has looked at them."""
+
 CLASSES = (0, MYOCARDIUM, BLOOD_POOL)
 """Values of a segmentation."""
 
@@ -132,7 +135,11 @@ def remeasured(
     found = _segmented(slices, prepared, labels, insertions)
     anew = measure_segments(list(found), image, read_out)
     aha = _segments(before.aha, anew, [c or i in insertions for i, c in enumerate(changed)])
-    kept = tuple(note for note in before.notes if not MADE_ANEW.match(note))
+    kept = tuple(
+        note
+        for note in before.notes
+        if not MADE_ANEW.match(note) and not ((of := OF_TRUST.match(note)) and changed[int(of[1])])
+    )
     return PerfusionResult(
         segmentation=volume,
         uncertainty=before.uncertainty,

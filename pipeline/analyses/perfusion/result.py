@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.verdict import SeriesTrust
 from pipeline.imaging.volume import Volume
 from pipeline.study import Measurement
 
@@ -44,7 +45,7 @@ class SliceResult:
     segmented."""
 
     members: tuple[MemberScore, ...]
-    """Every member's score, in the order of the bundle."""
+    """The score of every member that was run, in the order of the bundle."""
 
     u_pp: float
     """The chosen member's U_pp; infinite where none was chosen."""
@@ -105,11 +106,12 @@ class PerfusionEvidence:
     """Names of the members, in the order of the bundle."""
 
     labels: NDArray[np.uint8]
-    """Each member's own segmentation. Shape ``(members, slices, rows, columns)``."""
+    """Each member's own segmentation; empty where it was not run. Shape ``(members, slices, rows,
+    columns)``."""
 
     myocardium: NDArray[np.float64]
-    """Curves under each member's myocardium, as in ``TimeIntensityCurves``. Shape ``(members,
-    beats, slices)``."""
+    """Curves under each member's myocardium, as in ``TimeIntensityCurves``; NaN where it was not
+    run. Shape ``(members, beats, slices)``."""
 
     blood_pool: NDArray[np.float64]
     """Curves under each member's blood pool. Same shape."""
@@ -218,3 +220,6 @@ class PerfusionResult:
 
     evidence: PerfusionEvidence | None = None
     """What every member found; None where it was not kept."""
+
+    trust: SeriesTrust | None = None
+    """How far the segmentation can be trusted; None where that was not judged."""

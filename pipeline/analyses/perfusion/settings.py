@@ -2,14 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 
 from pipeline.errors import BundleRejected, UnusableCall
+from pipeline.identity import digest_bytes
 
 UNCERTAINTY_STRIDES = (2, 4, 8)
 """Strides that every position of the segmentation's stride is a multiple of."""
 
 MOTIONS = ("none", "rigid", "deformable")
 """How motion between beats may be corrected."""
+
+SEGMENTATIONS = ("chosen", "blend", "per-pixel")
+"""What a slice's segmentation is made of."""
+
+LATER = {
+    "motion": "rigid",
+    "segmentation": "chosen",
+    "stop_below_u_pp": 0.0,
+    "trust": None,
+    "trust_digest": None,
+}
+"""Settings that came later, and the values at which a job is what it was before them."""
 
 REST_WORDS = ("rest", "resting", "ruhe", "repos", "reposo")
 """Words for a heart at rest."""
@@ -42,6 +56,21 @@ class PerfusionSettings:
     """How motion between beats is corrected: ``rigid``, by a shift of each beat; ``deformable``, by
     a smooth field on top, for what is measured; or ``none``."""
 
+    segmentation: str = "chosen"
+    """What a slice is segmented by: ``chosen``, the member with the lowest U_pp; ``blend``, the
+    mean of the two with the lowest; ``per-pixel``, at each point the member that is surest
+    there."""
+
+    stop_below_u_pp: float = 0.0
+    """No further member of the pool runs on a slice once a plausible one has a lower U_pp and two
+    have run, in the order of the bundle; 0 always runs the whole pool."""
+
+    trust: Path | None = None
+    """A site's own calibration of trust; None takes the bundle's."""
+
+    trust_digest: str | None = None
+    """SHA-256 that this file must have, hexadecimal; None takes it as it is."""
+
     rest_words: tuple[str, ...] = REST_WORDS
     """Words of a series' description or protocol that say that it was taken at rest."""
 
@@ -65,6 +94,14 @@ class PerfusionSettings:
                 f"uncertainty_stride is {self.uncertainty_stride}, possible are "
                 f"{', '.join(map(str, UNCERTAINTY_STRIDES))}"
             )
+        if self.segmentation not in SEGMENTATIONS:
+            raise UnusableCall(
+                f"segmentation is {self.segmentation!r}, possible are {', '.join(SEGMENTATIONS)}"
+            )
+        if self.stop_below_u_pp < 0:
+            raise UnusableCall(f"stop_below_u_pp is {self.stop_below_u_pp:g}, below 0")
+        if self.trust is None and self.trust_digest is not None:
+            raise UnusableCall("trust_digest needs trust")
         if not 0 <= self.minimum_myocardium_area_mm2 < self.maximum_myocardium_area_mm2:
             raise UnusableCall(
                 f"minimum_myocardium_area_mm2 {self.minimum_myocardium_area_mm2:g} is not below "
@@ -74,17 +111,45 @@ class PerfusionSettings:
     def as_dict(self) -> dict[str, object]:
         """Return the settings for the configuration digest.
 
-        Words that are those of this software, and rigid motion, are left out: they came later, and
-        jobs that were done before keep their ids.
+        Words that are those of this software and settings that change nothing are left out: they
+        came later, and jobs that were done before keep their ids. A calibration is named with its
+        digest: the same path with another content is another job.
+
+        Raises
+        ------
+        UnusableCall
+            If the calibration cannot be read, or has another digest than it must have.
         """
         values = asdict(self)
-        if self.motion == "rigid":
-            del values["motion"]
+        if self.trust is not None:
+            values["trust"] = str(self.trust.resolve())
+            values["trust_digest"] = digest_bytes(self.trust_bytes())
+        for name, nothing in LATER.items():
+            if values[name] == nothing:
+                del values[name]
         for name, words in (("rest_words", REST_WORDS), ("stress_words", STRESS_WORDS)):
             chosen = values.pop(name)
             if chosen != words:
                 values[name] = list(chosen)
         return values
+
+    def trust_bytes(self) -> bytes:
+        """Return the content of the site's calibration.
+
+        Raises
+        ------
+        UnusableCall
+            If none is set, if it cannot be read, or has another digest than it must have.
+        """
+        if self.trust is None:
+            raise UnusableCall("no calibration of trust is set")
+        try:
+            content = self.trust.read_bytes()
+        except OSError as problem:
+            raise UnusableCall(f"{self.trust}: cannot be read ({problem.strerror})") from problem
+        if self.trust_digest is not None and digest_bytes(content) != self.trust_digest:
+            raise UnusableCall(f"{self.trust}: has changed, trust_digest names another content")
+        return content
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

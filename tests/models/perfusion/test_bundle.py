@@ -8,7 +8,8 @@ import pytest
 from pipeline.analyses.perfusion.analysis import analyse
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM
-from pipeline.evaluate import dice, evaluate_perfusion
+from pipeline.evaluate.perfusion import evaluate_perfusion
+from pipeline.imaging.overlap import dice
 from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
 from pipeline.ingest.inventory import take_inventory
 from pipeline.phantom import perfusion_phantom

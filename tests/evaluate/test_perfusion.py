@@ -1,5 +1,6 @@
 """Figures of an evaluation, on labels whose right answer is known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,17 @@ import pytest
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.errors import UnusableCall
-from pipeline.evaluate import Evaluation, SeriesRow, dice, evaluate_perfusion, majority
+from pipeline.evaluate.cohort import Evaluation, SeriesRow
+from pipeline.evaluate.labelled import majority, patient_of
+from pipeline.evaluate.perfusion import evaluate_perfusion
+from pipeline.evaluate.table import table
 from pipeline.imaging.nifti import write_time_series, write_volume
+from pipeline.imaging.overlap import dice
 from pipeline.imaging.volume import TimeSeries
 from pipeline.infer.bundle import load_bundle
 from pipeline.phantom import Phantom
 from tests.support.runs import FAST
+from tests.support.trust import trust_model
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +31,18 @@ def row(name: str, quality: float, *, flagged: bool, centre_error_mm: float = 3.
     """Return a made-up series."""
     return SeriesRow(
         name=name,
+        patient=patient_of(name),
         myocardium_dice=quality,
         blood_pool_dice=None,
         u_pp=0.02,
         chosen_members=("member_1",),
+        members_run=2.0,
         member_dice={"member_1": quality, "member_2": 0.7},
         pool_average_dice=0.8,
         flagged=flagged,
+        verdict=None,
+        failure_probability=None,
+        areas_mm2=(1000.0, 1100.0 + 100 * quality),
         centre_error_mm=centre_error_mm,
         seconds=1.0,
     )
@@ -79,7 +90,38 @@ def test_a_located_heart_is_near_its_label(pool: Pool, phantom: Phantom, tmp_pat
     found = evaluate_perfusion(tmp_path, tmp_path, pool, FAST)
     assert found.rows[0].centre_error_mm < 12.0
     assert found.rows[0].member_dice.keys() == set(pool.names)
-    assert "heart_found_share: 1.0000" in found.table()
+    assert "heart_found_share: 1.0000" in table(found)
+    assert found.rows[0].members_run == len(pool.names)
+    assert found.rows[0].verdict == "not calibrated"
+
+
+def test_the_whole_pool_is_judged_and_the_choice_is_the_sites(
+    pool: Pool, phantom: Phantom, tmp_path: Path
+) -> None:
+    write_time_series(phantom.image, tmp_path / "a.nii.gz", 0.8)
+    write_volume(phantom.image.volume_like(phantom.labels), tmp_path / "a_label.nii.gz")
+    calibrated = replace(pool, trust=trust_model(pool.digest))
+    settings = replace(FAST, stop_below_u_pp=1e9)
+    (found,) = evaluate_perfusion(tmp_path, tmp_path, calibrated, settings).rows
+    assert found.members_run == 2.0
+    assert set(found.chosen_members) <= set(pool.names[:2])
+    assert found.member_dice.keys() == set(pool.names)
+    assert found.failure_probability is not None
+    assert 0.0 < found.failure_probability < 1.0
+    assert found.areas_mm2[0] == pytest.approx(found.areas_mm2[1], rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("patient05_rest_mid", "patient05"),
+        ("exd1_patient1_basal", "exd1"),
+        ("12_3", "12"),
+        ("series", "series"),
+    ],
+)
+def test_a_name_tells_its_patient(name: str, patient: str) -> None:
+    assert patient_of(name) == patient
 
 
 def test_labels_that_do_not_fit_are_listed_with_their_reason(

@@ -1,0 +1,1 @@
+"""The perfusion analysis against labels: the paper's table, its tests, and whether trust tells."""
