@@ -77,6 +77,7 @@ def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaR
     slices: list[AhaSlice] = []
     measurements: list[SegmentMeasurement] = []
     curves: dict[tuple[int, int], NDArray[np.float64]] = {}
+    layer_curves: dict[tuple[int, int, str], NDArray[np.float64]] = {}
     notes = list(_notes_of(levels))
     for one in found:
         lying = _lying(one, image, levels[one.slice_index])
@@ -87,11 +88,17 @@ def measure_segments(found: Sequence[SegmentedSlice], image: TimeSeries) -> AhaR
         slices.append(place)
         for number in (int(n) for n in np.unique(numbers) if n):
             curves[one.slice_index, number] = mean_curve(one.square, numbers == number)
-        measurements += _measured(one, numbers, image)
+        of_layers = {
+            (one.slice_index, number, layer.value): curve
+            for (number, layer), curve in _layer_curves(one, numbers)
+        }
+        layer_curves |= of_layers
+        measurements += _measured(one, of_layers, image)
     return AhaResult(
         slices=tuple(slices),
         measurements=tuple(measurements),
         curves=curves,
+        layer_curves=layer_curves,
         notes=tuple(notes),
     )
 
@@ -148,8 +155,22 @@ def _insertion_lps(
     return point[:3]
 
 
+def _layer_curves(
+    found: SegmentedSlice, numbers: NDArray[np.uint8]
+) -> Iterator[tuple[tuple[int, Layer], NDArray[np.float64]]]:
+    """Yield the curve of each layer of each segment of a slice that is large enough."""
+    layers = layer_masks(found.classes)
+    for number in (int(n) for n in np.unique(numbers) if n):
+        for layer, mask in layers.items():
+            points = (numbers == number) & mask
+            if points.sum() >= FEWEST_POINTS:
+                yield (number, layer), mean_curve(found.square, points)
+
+
 def _measured(
-    found: SegmentedSlice, numbers: NDArray[np.uint8], image: TimeSeries
+    found: SegmentedSlice,
+    curves: Mapping[tuple[int, int, str], NDArray[np.float64]],
+    image: TimeSeries,
 ) -> Iterator[SegmentMeasurement]:
     """Yield the numbers of each layer of each segment of a slice."""
     times = image.times_s[:, found.slice_index]
@@ -157,26 +178,20 @@ def _measured(
     of_blood = upslope(blood, times)
     before = max(1, arrival_beat(blood))
     step = "{beat}" if image.times_are_estimated else "s"
-    layers = layer_masks(found.classes)
-    for number in (int(n) for n in np.unique(numbers) if n):
-        for layer, mask in layers.items():
-            points = (numbers == number) & mask
-            if points.sum() < FEWEST_POINTS:
-                continue
-            curve = mean_curve(found.square, points)
-            slope = upslope(curve, times)
-            values = {
-                "upslope": (slope, f"{{intensity}}/{step}"),
-                "relative_upslope": (slope / of_blood if of_blood > 0 else np.nan, "1"),
-                "peak_enhancement": (float(curve.max() - curve[:before].mean()), "{intensity}"),
-            }
-            for name, (value, unit) in values.items():
-                if np.isfinite(value):
-                    yield _measurement(found.slice_index, (number, layer), name, (value, unit))
+    for (_, number, layer), curve in curves.items():
+        slope = upslope(curve, times)
+        values = {
+            "upslope": (slope, f"{{intensity}}/{step}"),
+            "relative_upslope": (slope / of_blood if of_blood > 0 else np.nan, "1"),
+            "peak_enhancement": (float(curve.max() - curve[:before].mean()), "{intensity}"),
+        }
+        for name, (value, unit) in values.items():
+            if np.isfinite(value):
+                yield _measurement(found.slice_index, (number, layer), name, (value, unit))
 
 
 def _measurement(
-    index: int, where: tuple[int, Layer], name: str, measured: tuple[float, str]
+    index: int, where: tuple[int, str], name: str, measured: tuple[float, str]
 ) -> SegmentMeasurement:
     """Return a number of a segment."""
     number, layer = where
@@ -184,7 +199,7 @@ def _measurement(
         segment=number,
         segment_name=SEGMENT_NAMES[number],
         slice_index=index,
-        layer=layer.value,
+        layer=layer,
         name=name,
         value=measured[0],
         unit=measured[1],

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
+from pipeline.analyses.perfusion.flow.measure import flow_notes, measure_flow
 from pipeline.analyses.perfusion.locate import likely_places
 from pipeline.analyses.perfusion.measure import mean_curve, measure
 from pipeline.analyses.perfusion.motion import residual_motion_mm
@@ -227,7 +228,9 @@ def _assemble(
                 chosen.uncertainty, slice_analysis.shape
             )
     curves = _curves(image.times_s, found)
-    aha = measure_segments(list(_segmented_slices(found)), image)
+    segmented = list(_segmented_slices(found))
+    aha = measure_segments(segmented, image)
+    flow = measure_flow(segmented, image, aha, settings.flow)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
     volume = image.volume_like(segmentation)
     return PerfusionResult(
@@ -236,10 +239,11 @@ def _assemble(
         slices=slices,
         curves=curves,
         measurements=measure(volume, slices, curves, times_are_estimated=image.times_are_estimated),
-        notes=(*_notes(found, settings), *aha.notes),
+        notes=(*_notes(found, settings), *aha.notes, *flow_notes(flow, image)),
         stage_seconds=stopwatch.seconds,
         aha=aha,
         state=state_of(_described_as(series), settings.rest_words, settings.stress_words),
+        flow=flow,
         evidence=_evidence(found, pool),
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
+from pipeline.analyses.perfusion.flow.measure import flow_notes, measure_flow
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Place
 from pipeline.analyses.perfusion.measure import mean_curve, measure
@@ -26,7 +27,7 @@ from pipeline.analyses.perfusion.result import (
     SliceResult,
     TimeIntensityCurves,
 )
-from pipeline.analyses.perfusion.settings import ModelGrid
+from pipeline.analyses.perfusion.settings import FLOW_OF_SIGNALS, ModelGrid
 from pipeline.errors import AnalysisFailed
 from pipeline.imaging.volume import TimeSeries, Volume
 from pipeline.study import Measurement
@@ -34,8 +35,8 @@ from pipeline.study import Measurement
 DRAWN = "contours by a reader"
 """What stands for the chosen member of a slice that a person has drawn on."""
 
-OF_SEGMENTS = re.compile(r"(slice \d+: )?(no segments|segments):")
-"""Notes on segments: those of the corrected slices take their place."""
+MEASURED_ANEW = re.compile(r"(slice \d+: )?(no segments|segments|no flow|flow):")
+"""Notes on segments and flow: those of the corrected slices take their place."""
 
 CLASSES = (0, MYOCARDIUM, BLOOD_POOL)
 """Values of a segmentation."""
@@ -65,6 +66,9 @@ class Found:
 
     state: str | None = None
     """``rest`` or ``stress``; None where that is not known."""
+
+    flow_of_signals: str = FLOW_OF_SIGNALS[0]
+    """What the site had done with a series of signals where flow is asked for."""
 
 
 def remeasured(
@@ -106,18 +110,24 @@ def remeasured(
     )
     volume = image.volume_like(labels)
     measured = measure(volume, slices, curves, times_are_estimated=image.times_are_estimated)
-    aha = _segments(image, before.aha, [*_segmented(slices, prepared, labels)], changed)
-    kept = tuple(note for note in before.notes if not OF_SEGMENTS.match(note))
+    segmented = [*_segmented(slices, prepared, labels)]
+    aha = _segments(image, before.aha, segmented, changed)
+    flow = measure_flow(segmented, image, aha, before.flow_of_signals)
+    kept = tuple(note for note in before.notes if not MEASURED_ANEW.match(note))
     return PerfusionResult(
         segmentation=volume,
         uncertainty=before.uncertainty,
         slices=slices,
         curves=curves,
         measurements=tuple(_merged(before.measurements, measured, changed)),
-        notes=(*kept, *_notes(slices, changed, chosen), *aha.notes),
+        notes=(
+            *(*kept, *_notes(slices, changed, chosen), *aha.notes),
+            *flow_notes(flow, image),
+        ),
         stage_seconds={},
         aha=aha,
         state=before.state,
+        flow=flow,
     )
 
 

@@ -5,6 +5,9 @@ from dataclasses import asdict, dataclass, fields
 
 from pipeline.errors import BundleRejected, UnusableCall
 
+FLOW_OF_SIGNALS = ("refuse", "research")
+"""What may be done with a series of signals, which flow cannot be measured on."""
+
 UNCERTAINTY_STRIDES = (2, 4, 8)
 """Strides that every position of the segmentation's stride is a multiple of."""
 
@@ -35,6 +38,10 @@ class PerfusionSettings:
     """A result whose U_pp lies above carries a warning: a little over twice the highest U_pp on
     the series that watched over the shipped pool's training. Another pool needs another value."""
 
+    flow: str = "refuse"
+    """What is done with a series of signals where flow is asked for: ``refuse``, or ``research``,
+    a flow that every output marks as no measurement. That of concentrations is always measured."""
+
     rest_words: tuple[str, ...] = REST_WORDS
     """Words of a series' description or protocol that say that it was taken at rest."""
 
@@ -51,6 +58,8 @@ class PerfusionSettings:
         """
         if any(word != word.lower() for word in (*self.rest_words, *self.stress_words)):
             raise UnusableCall("rest_words and stress_words are written in small letters")
+        if self.flow not in FLOW_OF_SIGNALS:
+            raise UnusableCall(f"flow is {self.flow!r}, possible is {' or '.join(FLOW_OF_SIGNALS)}")
         if self.uncertainty_stride not in UNCERTAINTY_STRIDES:
             raise UnusableCall(
                 f"uncertainty_stride is {self.uncertainty_stride}, possible are "
@@ -65,14 +74,16 @@ class PerfusionSettings:
     def as_dict(self) -> dict[str, object]:
         """Return the settings for the configuration digest.
 
-        Words that are those of this software are left out: they came later, and jobs that were done
-        before keep their ids.
+        Words that are those of this software and flow that is refused are left out: they came
+        later, and jobs that were done before keep their ids.
         """
         values = asdict(self)
         for name, words in (("rest_words", REST_WORDS), ("stress_words", STRESS_WORDS)):
             chosen = values.pop(name)
             if chosen != words:
                 values[name] = list(chosen)
+        if self.flow == FLOW_OF_SIGNALS[0]:
+            del values["flow"]
         return values
 
 
