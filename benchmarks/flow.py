@@ -142,7 +142,7 @@ def real() -> dict[str, object] | None:
         return None
     held = loadmat(path)
     blood = held["aif"].ravel().astype(np.float64)
-    times = np.arange(len(blood)) * float(held["deltaT"].ravel()[0])
+    times = np.arange(len(blood), dtype=np.float64) * float(held["deltaT"].ravel()[0])
     source = input_function(times, blood, in_mmol_l=True)
     if isinstance(source, str):
         return {"refused": source}

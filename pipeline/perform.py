@@ -16,6 +16,7 @@ from time import perf_counter
 from uuid import UUID
 
 from pipeline.analyses.perfusion.analysis import analyse, why_not
+from pipeline.analyses.perfusion.flow.result import flow_outcome
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.analyses.reconstruction import analysis as reconstruction
@@ -301,6 +302,7 @@ def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
         "aha_segments": [asdict(m) for m in result.aha.measurements],
         "aha_slices": [asdict(s) for s in result.aha.slices],
         "heart_state": result.state,
+        "flow": flow_outcome(result.flow),
     }
 
 

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 
+from pipeline.analyses.perfusion.flow.result import FERMI, UNIT
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.analyses.perfusion.segments import Layer
 
@@ -59,14 +60,42 @@ def write_bullseye(result: PerfusionResult, path: Path) -> None:
     path
         The file.
     """
+    state = f", {TITLES[result.state]}" if result.state else ""
+    _write(segment_values(result), f"upslope relative to LV blood{state}", path)
+
+
+def write_flow_bullseye(result: PerfusionResult, path: Path) -> bool:
+    """Write the flow of each segment by a Fermi function, and return whether there is any.
+
+    Parameters
+    ----------
+    result
+        What was found.
+    path
+        The file.
+    """
+    flow = result.flow
+    found: dict[int, list[float]] = {}
+    for each in () if flow is None else flow.estimates:
+        if each.segment is not None and each.layer == Layer.WALL and each.method == FERMI:
+            found.setdefault(each.segment, []).append(each.flow_ml_min_g)
+    if flow is None or not found:
+        return False
+    state = f", {TITLES[result.state]}" if result.state else ""
+    what = f"{flow.basis}: no flow" if flow.is_research else f"myocardial blood flow [{UNIT}]"
+    _write({n: float(np.mean(values)) for n, values in found.items()}, f"{what}{state}", path)
+    return True
+
+
+def _write(values: Mapping[int, float], title: str, path: Path) -> None:
+    """Write numbers of segments as a bull's-eye."""
     figure = Figure(figsize=(INCHES, INCHES + 0.3), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     figure.set_facecolor(PAPER)
     axes = figure.add_subplot()
     axes.set_facecolor(PAPER)
-    _draw(axes, segment_values(result))
-    state = f", {TITLES[result.state]}" if result.state else ""
-    axes.set_title(f"upslope relative to LV blood{state}", fontsize=9, color=INK)
+    _draw(axes, values)
+    axes.set_title(title, fontsize=9, color=INK)
     figure.text(0.5, 0.005, "For research only", ha="center", fontsize=7, color=INK)
     # Neither a time nor the name of the software goes into the file.
     figure.savefig(path, metadata={"Software": None})

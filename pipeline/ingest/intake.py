@@ -17,6 +17,7 @@ from pipeline.ingest.dicomfile import BrokenDicomFile, looks_like_dicom, read_di
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.instances import frames_of, identify, is_assembled
 from pipeline.ingest.limits import Limits
+from pipeline.ingest.quantity import Beside, stated_beside
 from pipeline.ingest.raw.candidates import raw_candidates
 from pipeline.ingest.raw.files import belongs_to_raw, check_not_alone, raw_format
 from pipeline.ingest.raw.reference import Reference
@@ -217,6 +218,7 @@ def _nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
         notes.append("times are estimated: the header's time step is missing or a placeholder")
     n_beats, n_slices, rows, columns = header.shape
     sha256 = digest_file(file.path)
+    beside = stated_beside(file.path, file.name)
     return Candidate(
         label=file.name,
         study_instance_uid=None,
@@ -228,19 +230,26 @@ def _nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
         n_slices=n_slices,
         rows=rows,
         columns=columns,
-        input_digest=digest_set([sha256]),
+        input_digest=_nifti_digest(sha256, beside),
         files=(file.path,),
         notes=tuple(notes),
-        read=partial(_load_nifti, file, sha256, tuple(notes), limits),
+        read=partial(_load_nifti, file, (sha256, beside), tuple(notes), limits),
     )
 
 
+def _nifti_digest(sha256: str, beside: Beside | None) -> str:
+    """Return the digest of a NIfTI file, and of what states what its values are."""
+    return digest_set([sha256] if beside is None else [sha256, beside.sha256])
+
+
 def _load_nifti(
-    file: FoundFile, sha256: str, notes: tuple[str, ...], limits: Limits
+    file: FoundFile, found: tuple[str, Beside | None], notes: tuple[str, ...], limits: Limits
 ) -> InputSeries:
     """Read a NIfTI file that has not changed since the inventory."""
+    sha256, beside = found
     try:
-        changed = digest_file(file.path) != sha256
+        is_same = digest_file(file.path) == sha256
+        changed = not is_same or stated_beside(file.path, file.name) != beside
     except OSError as error:
         raise UnreadableFile(f"{file.name}: cannot be read again") from error
     if changed:
@@ -249,9 +258,12 @@ def _load_nifti(
         label=file.name,
         study_instance_uid=None,
         series_instance_uids=(),
-        image=read_time_series(file.path, max_bytes=limits.max_pixel_bytes),
+        image=replace(
+            read_time_series(file.path, max_bytes=limits.max_pixel_bytes),
+            unit=None if beside is None else beside.unit,
+        ),
         frames=(),
         header=None,
-        input_digest=digest_set([sha256]),
+        input_digest=_nifti_digest(sha256, beside),
         notes=notes,
     )

@@ -119,7 +119,7 @@ def tissue_course(
     delay_s
         From the blood to the tissue [s].
     """
-    lags = np.arange(len(arterial)) * FINE_S
+    lags = np.arange(len(arterial), dtype=np.float64) * FINE_S
     kept = residue(lags, flow)
     held = np.convolve(arterial, kept)[: len(arterial)]
     held = (held - 0.5 * (arterial * kept[0] + arterial[0] * kept)) * FINE_S

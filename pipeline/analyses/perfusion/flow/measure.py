@@ -16,6 +16,7 @@ from pipeline.analyses.perfusion.flow.result import (
     CONCENTRATION,
     FERMI,
     MODEL_FREE,
+    REFUSE,
     RESEARCH,
     ArterialInput,
     FlowEstimate,
@@ -25,9 +26,6 @@ from pipeline.analyses.perfusion.measure import mean_curve
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, AhaResult
 from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
 from pipeline.imaging.volume import CONCENTRATION_UNIT, TimeSeries
-
-REFUSE, FROM_SIGNAL = "refuse", "research"
-"""What is done with a series of signals: nothing, or a flow for research."""
 
 SIGNAL_UNIT = "{intensity}"
 """UCUM code of a signal."""
@@ -83,6 +81,7 @@ def measure_flow(
         refused=None,
         arterial_input=_record(arterial, CONCENTRATION_UNIT if in_mmol_l else SIGNAL_UNIT),
         estimates=(*_means(estimates, points), *estimates),
+        map=image.volume_like(_mapped(found, image, arterial)),
     )
 
 
@@ -187,6 +186,25 @@ def _estimate(
         delay_s=measured.delay_s,
         residual=measured.residual / above,
     )
+
+
+def _mapped(
+    found: Sequence[SegmentedSlice], image: TimeSeries, arterial: Arterial
+) -> NDArray[np.float32]:
+    """Return the flow of each pixel of the myocardium. Shape ``(slices, rows, columns)``."""
+    flows = np.zeros(image.array.shape[1:], dtype=np.float32)
+    for one in found:
+        wall = one.classes == MYOCARDIUM
+        model = FermiModel(arterial.source, image.times_s[:, one.slice_index])
+        on_square = np.zeros(wall.shape, dtype=np.float32)
+        on_square[wall] = model.flows(one.square[:, wall].astype(np.float64))
+        shape = (image.array.shape[2], image.array.shape[3])
+        share = one.grid.to_slice(wall.astype(np.float32), shape)
+        values = one.grid.to_slice(on_square, shape)
+        # What lies outside the wall is no flow of 0: it has no part in what is interpolated.
+        inside = share > 0.5
+        flows[one.slice_index][inside] = values[inside] / share[inside]
+    return flows
 
 
 def _means(estimates: Sequence[FlowEstimate], points: Mapping[int, int]) -> Iterator[FlowEstimate]:

@@ -67,7 +67,8 @@ class BloodOnGrid:
     @property
     def lags_s(self) -> NDArray[np.float64]:
         """Time since contrast arrived in the tissue, for residues [s]. Shape ``(points,)``."""
-        return self.grid_s - self.grid_s[0]
+        lags: NDArray[np.float64] = self.grid_s - self.grid_s[0]
+        return lags
 
     def responses(self, residues: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what tissue of a flow of 1 ml/min/g holds, by the trapezoidal rule.
@@ -79,8 +80,8 @@ class BloodOnGrid:
         """
         whole = fftconvolve(residues, np.broadcast_to(self.blood, residues.shape), axes=-1)
         ends = 0.5 * (self.blood * residues[..., :1] + self.blood[0] * residues)
-        found: NDArray[np.float64] = (whole[..., : len(self.grid_s)] - ends) * UNIT_RESPONSE
-        return found
+        found: NDArray[np.float64] = whole[..., : len(self.grid_s)] - ends
+        return UNIT_RESPONSE * found
 
     def sampled(
         self, responses: NDArray[np.float64], times_s: NDArray[np.float64]
@@ -100,8 +101,7 @@ class BloodOnGrid:
         found: NDArray[np.float64] = (
             responses[..., left] * (1.0 - share) + responses[..., left + 1] * share
         )
-        found = np.where(times_s >= self.grid_s[0], found, 0.0)
-        return found
+        return np.where(times_s >= self.grid_s[0], found, 0.0)
 
 
 def on_grid(source: InputFunction) -> BloodOnGrid:

@@ -1,6 +1,9 @@
 """What a measurement of flow hands to the encoders and the manifest."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from pipeline.imaging.volume import Volume
 
 UNIT = "ml/min/g"
 """UCUM code of flow: millilitres of blood a minute for each gram of myocardium."""
@@ -13,6 +16,10 @@ RESEARCH = "research, from signal"
 
 FERMI, MODEL_FREE = "fermi", "model_free"
 """Ways to deconvolve."""
+
+
+REFUSE, FROM_SIGNAL = "refuse", "research"
+"""What is done with a series of signals: nothing, or a flow for research."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,3 +102,42 @@ class FlowResult:
 
     estimates: tuple[FlowEstimate, ...] = ()
     """The flows, by slice, segment, layer and method."""
+
+    map: Volume | None = None
+    """float32 on the grid of the series: flow of each pixel of the myocardium by the best of a
+    table of Fermi functions [ml/min/g], 0 elsewhere; None where flow is refused."""
+
+    @property
+    def is_research(self) -> bool:
+        """Whether every output marks it as no measurement."""
+        return self.basis == RESEARCH
+
+
+def flow_outcome(flow: FlowResult | None) -> dict[str, object] | None:
+    """Return flow as JSON values, without its map; None where nobody asked.
+
+    Parameters
+    ----------
+    flow
+        What was measured.
+    """
+    if flow is None:
+        return None
+    return {
+        "basis": flow.basis,
+        "refused": flow.refused,
+        "arterial_input": None if flow.arterial_input is None else asdict(flow.arterial_input),
+        "estimates": [asdict(estimate) for estimate in flow.estimates],
+    }
+
+
+def of_signals(outcome: object) -> str:
+    """Return what was done with a series of signals, by the outcome of its job.
+
+    Parameters
+    ----------
+    outcome
+        The flow as JSON values; None of a job that knew of none.
+    """
+    basis = outcome.get("basis") if isinstance(outcome, Mapping) else None
+    return FROM_SIGNAL if basis == RESEARCH else REFUSE
