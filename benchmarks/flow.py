@@ -46,7 +46,7 @@ SATURATION_PER_MMOL = 0.3
 """Rate at which a signal that is taken for a concentration bends [l/mmol]: a third at 3 mmol/l."""
 RING = (2.5, 5.0)
 """Nearest and farthest pixels of the real series' wall from its blood."""
-EVERY = 6
+EVERY = 10
 """One in so many pixels of it is fitted alone."""
 METHODS: dict[str, Callable[[InputFunction, NDArray[np.float64]], FermiModel | ModelFree]] = {
     "fermi": FermiModel,

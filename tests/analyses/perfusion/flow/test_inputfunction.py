@@ -36,7 +36,7 @@ def test_a_whole_first_pass_is_taken_and_ends_before_contrast_comes_round_again(
         (SOUND.blood[BEFORE:], "no baseline: [012] samples before contrast arrives"),
         (np.minimum(SOUND.blood, 0.75 * SOUND.blood.max()), "clipped: the blood's peak is flat"),
         (SOUND.blood[: int(SOUND.blood.argmax()) + 2], "truncated: the series ends before"),
-        (0.02 * SOUND.blood, r"the blood peaks at 0\.1 mmol/l, possible are 0\.5 to 20"),
+        (0.02 * SOUND.blood, r"the blood peaks at 0\.0994 mmol/l, possible are 0\.5 to 20"),
         (10.0 * SOUND.blood, "the blood peaks at .* mmol/l, possible"),
         (np.where(SOUND.blood > 4, np.nan, SOUND.blood), "samples of blood have no value"),
     ],
