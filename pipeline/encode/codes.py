@@ -117,10 +117,8 @@ RESEARCH_FLOW = _concept(
 """What deconvolution makes of signals, which are no concentrations."""
 
 DECONVOLUTIONS = {
-    "fermi": _concept("deconvolution-fermi", PRIVATE_SCHEME, "Deconvolution by a Fermi function"),
-    "model_free": _concept(
-        "deconvolution-model-free", PRIVATE_SCHEME, "Deconvolution without a model"
-    ),
+    "fermi": _concept("fermi-fit", PRIVATE_SCHEME, "Deconvolution by a Fermi function"),
+    "model_free": _concept("model-free", PRIVATE_SCHEME, "Deconvolution without a model"),
 }
 """How a flow was measured, by its method in the manifest."""
 

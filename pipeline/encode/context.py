@@ -31,6 +31,7 @@ SERIES_NUMBERS = {
     "phases_report": 9,
     "phases_key_frames": 10,
     "key_objects": 11,
+    "flow_map": 12,
 }
 """What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
 

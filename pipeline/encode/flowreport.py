@@ -17,6 +17,7 @@ from highdicom.sr import (
     Measurement,
     MeasurementProperties,
     MeasurementsAndQualitativeEvaluations,
+    RelationshipTypeValues,
     SourceImageForMeasurementGroup,
     TrackingIdentifier,
 )
@@ -114,8 +115,11 @@ def _called(estimate: FlowEstimate, flow: FlowResult) -> str:
 
 
 def _measurement(estimate: FlowEstimate, flow: FlowResult) -> Measurement:
-    """Return a flow with its interval."""
-    return Measurement(
+    """Return a flow with its interval.
+
+    highdicom writes ranges of uncertainty without a unit; these have the flow's.
+    """
+    measurement = Measurement(
         name=RESEARCH_FLOW if flow.is_research else FLOW,
         value=estimate.flow_ml_min_g,
         unit=UNITS[UNIT],
@@ -125,3 +129,7 @@ def _measurement(estimate: FlowEstimate, flow: FlowResult) -> Measurement:
             lower_measurement_uncertainty=estimate.flow_ml_min_g - estimate.low_ml_min_g,
         ),
     )
+    for item in measurement[0].ContentSequence:
+        if item.RelationshipType == RelationshipTypeValues.HAS_PROPERTIES.value:
+            item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = [UNITS[UNIT]]
+    return measurement
