@@ -199,7 +199,7 @@ def table(rows: list[dict[str, object]]) -> str:
 def main() -> None:
     """Recover flows and print how well."""
     parser = ArgumentParser(prog="benchmarks.flow", description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=40)
+    parser.add_argument("--repetitions", type=int, default=12)
     parser.add_argument("--inputs", type=int, default=400)
     parser.add_argument("--models", nargs="+", default=list(RESIDUES), choices=list(RESIDUES))
     call = parser.parse_args()

@@ -121,7 +121,7 @@ def test_the_map_is_flow_in_its_place(folder: Path, source: InputSeries) -> None
     expected = flow_on(source.image, CONCENTRATION).map
     assert expected is not None
     instance = highdicom.imread(folder / "flow.dcm")
-    assert_same_volume(instance.get_volume(apply_real_world_transform=False), expected)
+    assert_same_volume(instance.get_volume(), expected)
     np.testing.assert_array_equal(read_volume(folder / "flow.nii.gz").array, expected.array)
     mapping = instance.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
     assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "ml/min/g"
