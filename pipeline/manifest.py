@@ -50,7 +50,7 @@ class ModelReference:
     """SHA-256 over its files, hexadecimal."""
 
 
-OF_PERFUSION = ("aha_segments", "aha_slices", "heart_state", "trust", "reserve")
+OF_PERFUSION = ("aha_segments", "aha_slices", "heart_state", "trust", "flow", "reserve")
 """What the outcome of a perfusion job or of a reserve has besides; one of an earlier version has
 none of it."""
 

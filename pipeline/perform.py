@@ -16,6 +16,7 @@ from time import perf_counter
 from uuid import UUID
 
 from pipeline.analyses.perfusion.analysis import analyse, why_not
+from pipeline.analyses.perfusion.flow.result import flow_outcome
 from pipeline.analyses.perfusion.networks import Pool, open_pool, with_site_trust
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.analyses.reconstruction import analysis as reconstruction
@@ -304,6 +305,7 @@ def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
         "aha_slices": [asdict(s) for s in result.aha.slices],
         "heart_state": result.state,
         "trust": None if result.trust is None else asdict(result.trust),
+        "flow": flow_outcome(result.flow),
     }
 
 

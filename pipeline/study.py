@@ -241,9 +241,9 @@ class Artifact:
     """A file that a job wrote."""
 
     kind: str
-    """What it is: ``segmentation``, ``uncertainty_map``, ``report``, ``overview``, ``image``,
-    ``key_frame``, ``key_objects``, ``report_page``, ``figure``, ``nifti``, those of ``EVIDENCE``
-    and the like."""
+    """What it is: ``segmentation``, ``uncertainty_map``, ``flow_map``, ``report``, ``overview``,
+    ``image``, ``key_frame``, ``key_objects``, ``report_page``, ``figure``, ``nifti``, those of
+    ``EVIDENCE`` and the like."""
 
     relative_path: str
     """Path under the output folder, with forward slashes."""

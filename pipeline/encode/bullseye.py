@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Wedge
 
+from pipeline.analyses.perfusion.flow.result import FERMI, UNIT
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.analyses.perfusion.segments import Layer
 
@@ -62,6 +63,31 @@ def write_bullseye(result: PerfusionResult, path: Path) -> None:
     """
     state = f", {TITLES[result.state]}" if result.state else ""
     write_segments(segment_values(result), f"upslope relative to LV blood{state}", path)
+
+
+def write_flow_bullseye(result: PerfusionResult, path: Path) -> bool:
+    """Write the flow of each segment by a Fermi function, and return whether there is any.
+
+    Parameters
+    ----------
+    result
+        What was found.
+    path
+        The file.
+    """
+    flow = result.flow
+    found: dict[int, list[float]] = {}
+    for each in () if flow is None else flow.estimates:
+        if each.segment is not None and each.layer == Layer.WALL and each.method == FERMI:
+            found.setdefault(each.segment, []).append(each.flow_ml_min_g)
+    if flow is None or not found:
+        return False
+    state = f", {TITLES[result.state]}" if result.state else ""
+    what = f"{flow.basis}: no flow" if flow.is_research else f"myocardial blood flow [{UNIT}]"
+    write_segments(
+        {n: float(np.mean(values)) for n, values in found.items()}, f"{what}{state}", path
+    )
+    return True
 
 
 def write_segments(values: Mapping[int, float], title: str, path: Path) -> None:

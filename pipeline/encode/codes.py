@@ -155,6 +155,20 @@ FAILURE_PROBABILITY = _concept(
 )
 """Score of a verdict: among cases like those of the calibration."""
 
+FLOW = _concept("126390", "DCM", "Absolute Regional Blood Flow")
+"""Flow of blood through tissue, in CID 7180."""
+
+RESEARCH_FLOW = _concept(
+    "research-flow", PRIVATE_SCHEME, "Research, from signal: deconvolved upslope, no flow"
+)
+"""What deconvolution makes of signals, which are no concentrations."""
+
+DECONVOLUTIONS = {
+    "fermi": _concept("fermi-fit", PRIVATE_SCHEME, "Deconvolution by a Fermi function"),
+    "model_free": _concept("model-free", PRIVATE_SCHEME, "Deconvolution without a model"),
+}
+"""How a flow was measured, by its method in the manifest."""
+
 SEGMENTS = {
     1: codes.cid3717.LeftVentricleBasalAnteriorSegment,
     2: codes.cid3717.LeftVentricleBasalAnteroseptalSegment,
@@ -195,6 +209,7 @@ UNITS = {
     "mm": _concept("mm", "UCUM", "millimeter"),
     "mm2": _concept("mm2", "UCUM", "square millimeter"),
     "1": _concept("1", "UCUM", "no units"),
+    "ml/min/g": _concept("ml/min/g", "UCUM", "Milliliter/minute/gram"),
     "{intensity}": _concept("{intensity}", "UCUM", "intensity"),
     "{intensity}/s": _concept("{intensity}/s", "UCUM", "intensity per second"),
     "s": _concept("s", "UCUM", "second"),

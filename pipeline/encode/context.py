@@ -33,6 +33,7 @@ SERIES_NUMBERS = {
     "key_objects": 11,
     "report_page": 12,
     "reserve": 13,
+    "flow_map": 14,
 }
 """What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
 

@@ -65,7 +65,7 @@ def write_perfusion_evidence(
     document = {
         "schema_version": SCHEMA_VERSION,
         "t_unit": step,
-        "unit": "{intensity}",
+        "unit": series.image.unit or "{intensity}",
         "motion_corrected": True,
         "slices": [_slice_curves(result, evidence, s.slice_index) for s in result.slices],
     }

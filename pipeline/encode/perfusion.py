@@ -4,15 +4,18 @@ A series from DICOM becomes DICOM objects, NIfTI twins and figures. One from NIf
 and no study, and none is made up: it becomes NIfTI and figures.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.analyses.perfusion.result import PerfusionResult
-from pipeline.encode.bullseye import write_bullseye
+from pipeline.encode.bullseye import write_bullseye, write_flow_bullseye
 from pipeline.encode.context import UNKNOWN_DATE, EncodingContext, stated_moment
 from pipeline.encode.encapsulated import FILE as PAGE_FILE
 from pipeline.encode.encapsulated import KIND as PAGE_KIND
 from pipeline.encode.encapsulated import page_object
 from pipeline.encode.figures import overview, write_figures
+from pipeline.encode.flowmap import ROLE as FLOW_MAP
+from pipeline.encode.flowmap import flow_object
 from pipeline.encode.keyobject import (
     FILE,
     KIND,
@@ -29,6 +32,7 @@ from pipeline.encode.segmentation import segmentation_object, segmentation_role
 from pipeline.encode.sources import source_header, stand_ins
 from pipeline.encode.table import write_table
 from pipeline.imaging.nifti import write_volume
+from pipeline.imaging.volume import Volume
 from pipeline.quiet import quietly
 from pipeline.study import Artifact, InputSeries, VideoSeries
 
@@ -47,6 +51,9 @@ BULLSEYE = "bullseye.png"
 
 PAGE = "report.pdf"
 """The page that sums up the result, without who was imaged."""
+
+FLOW_BULLSEYE = "flow.png"
+"""That of flow."""
 
 
 def encode_perfusion(
@@ -75,10 +82,7 @@ def encode_perfusion(
         # Values of the source that break the standard are copied as they are, not judged here.
         with quietly():
             written += _write_dicom(result, series, context, folder)
-    for name, volume in (
-        ("segmentation", result.segmentation),
-        ("uncertainty", result.uncertainty),
-    ):
+    for name, volume in _volumes(result):
         write_volume(volume, folder / f"{name}.nii.gz")
         written.append(artifact("nifti", folder, f"{name}.nii.gz"))
     (folder / FIGURES).mkdir()
@@ -91,6 +95,8 @@ def encode_perfusion(
     if result.aha.measurements:
         write_bullseye(result, folder / FIGURES / BULLSEYE)
         written.append(artifact("figure", folder, f"{FIGURES}/{BULLSEYE}"))
+    if write_flow_bullseye(result, folder / FIGURES / FLOW_BULLSEYE):
+        written.append(artifact("figure", folder, f"{FIGURES}/{FLOW_BULLSEYE}"))
     written.append(write_table(result, folder))
     return tuple(written)
 
@@ -103,6 +109,14 @@ def encoding_notes(series: InputSeries | VideoSeries) -> tuple[str, ...]:
         "the source states no date: ContentDate (0008,0023) of the results is "
         f"{UNKNOWN_DATE}, a placeholder",
     )
+
+
+def _volumes(result: PerfusionResult) -> Iterator[tuple[str, Volume]]:
+    """Yield what is written as NIfTI, by name."""
+    yield "segmentation", result.segmentation
+    yield "uncertainty", result.uncertainty
+    if result.flow is not None and result.flow.map is not None:
+        yield ("flow_research" if result.flow.is_research else "flow"), result.flow.map
 
 
 def _write_dicom(
@@ -120,6 +134,12 @@ def _write_dicom(
         written.append(write_object(instance, "segmentation", folder, name))
     uncertainty = uncertainty_object(result.uncertainty, source, context)
     written.append(write_object(uncertainty, "uncertainty_map", folder, "uncertainty.dcm"))
+    maps = [result_object(uncertainty)]
+    if result.flow is not None and result.flow.map is not None:
+        is_research = result.flow.is_research
+        flow = flow_object(result.flow.map, source, context, is_research=is_research)
+        written.append(write_object(flow, FLOW_MAP, folder, "flow.dcm"))
+        maps.append(result_object(flow))
     report = report_object(result, series, (segmentations[0], header), context)
     written.append(write_object(report, "report", folder, "report.dcm"))
     picture = overview_object(overview(series.image, result), (series, header), context)
@@ -131,7 +151,8 @@ def _write_dicom(
     shown = [series.frames[s.peak_beat][s.slice_index] for s in result.slices if s.chosen_member]
     # One form of the segmentation: they say the same, and DCMTK 3.6.7 opens no document
     # that points at a label map.
-    keys = [result_object(o) for o in (report, picture, signed, segmentations[0], uncertainty)]
-    document = key_object_document([*keys, *source_objects(shown)], DESCRIPTION, header, context)
+    keys = [result_object(o) for o in (report, picture, signed, segmentations[0])]
+    referred = [*keys, *maps, *source_objects(shown)]
+    document = key_object_document(referred, DESCRIPTION, header, context)
     written.append(write_object(document, KIND, folder, FILE))
     return written

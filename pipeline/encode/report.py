@@ -45,6 +45,7 @@ from pipeline.encode.codes import (
     private_scheme,
 )
 from pipeline.encode.context import EncodingContext
+from pipeline.encode.flowreport import flow_groups
 from pipeline.encode.provenance import identification, observer, person, settle
 from pipeline.encode.segmentreport import Group, segment_groups
 from pipeline.encode.sources import SINGLE_FRAME, slice_of
@@ -64,7 +65,7 @@ def report_object(
 
     Each structure on each slice is a measurement group that names its frame of the segmentation
     and, as its source, the frame of the beat at which the blood pool is brightest. Each AHA segment
-    of a slice is a group of its own, with its finding site and that frame.
+    of a slice is a group of its own, with its finding site and that frame; so is each flow.
 
     Parameters
     ----------
@@ -86,6 +87,7 @@ def report_object(
         if _measured(result.measurements, found, structure)
     ]
     groups += segment_groups(result, shown, context)
+    groups += flow_groups(result.flow, shown, context)
     report = MeasurementReport(
         observation_context=ObservationContext(
             observer_person_context=person(context), observer_device_context=observer(context)

@@ -115,7 +115,9 @@ WRITTEN_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4": "images of a reconstruction, one a frame",
     "1.2.840.10008.5.1.4.1.1.4.1": "images of a reconstruction, one of all frames",
     "1.2.840.10008.5.1.4.1.1.7": "overview of a perfusion result; pictures of surgical phases",
-    "1.2.840.10008.5.1.4.1.1.30": "uncertainty of a segmentation; deviation of a reconstruction",
+    "1.2.840.10008.5.1.4.1.1.30": (
+        "uncertainty of a segmentation; deviation of a reconstruction; flow"
+    ),
     "1.2.840.10008.5.1.4.1.1.66.4": "segmentation, BINARY",
     LABELMAP_SEGMENTATION: "segmentation, LABELMAP",
     "1.2.840.10008.5.1.4.1.1.88.22": "surgical phases, observed and expected",

@@ -11,6 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+CONCENTRATION_UNIT = "mmol/l"
+"""UCUM code of concentrations of contrast agent."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Volume:
@@ -63,6 +66,10 @@ class TimeSeries:
 
     frame_of_reference_uid: str | None = None
     """Frame of Reference UID (0020,0052); None where the source has none, as NIfTI."""
+
+    unit: str | None = None
+    """UCUM code of the values where the source states one that is known here:
+    ``CONCENTRATION_UNIT``; None for a signal."""
 
     @property
     def n_beats(self) -> int:

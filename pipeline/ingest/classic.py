@@ -11,8 +11,8 @@ from pipeline.errors import UnreadableFile
 from pipeline.ingest.attributes import optional_number, text, whole_number
 from pipeline.ingest.clock import seconds_of, seconds_of_moment
 from pipeline.ingest.frame import Frame, Instance, TimeKeys
-from pipeline.ingest.pixelmodule import rescale
 from pipeline.ingest.plane import plane_of
+from pipeline.ingest.quantity import values_of
 
 
 def classic_frame(header: Dataset, instance: Instance) -> Frame:
@@ -26,7 +26,7 @@ def classic_frame(header: Dataset, instance: Instance) -> Frame:
     image_type = text(header, "ImageType")
     if "MOSAIC" in image_type.split("\\"):
         raise UnreadableFile("a mosaic: several slices in one frame are not supported")
-    slope, intercept = rescale(header)
+    values = values_of(header, header)
     for_uid = text(header, "FrameOfReferenceUID") or None
     return Frame(
         instance=instance,
@@ -41,9 +41,11 @@ def classic_frame(header: Dataset, instance: Instance) -> Frame:
             f"sequence {text(header, 'ScanningSequence')} {text(header, 'SequenceName')}",
             f"image type {image_type}",
             f"convolution kernel {text(header, 'ConvolutionKernel') or '-'}",
+            f"values in {values.unit or 'no unit'}",
         ),
-        slope=slope,
-        intercept=intercept,
+        slope=values.slope,
+        intercept=values.intercept,
+        unit=values.unit,
     )
 
 

@@ -18,8 +18,8 @@ from pipeline.ingest.attributes import items, optional_number, tag_text, text, w
 from pipeline.ingest.classic import rounded, whole_or_none
 from pipeline.ingest.clock import seconds_of_moment
 from pipeline.ingest.frame import Frame, Instance, Plane, TimeKeys
-from pipeline.ingest.pixelmodule import rescale
 from pipeline.ingest.plane import plane_of
+from pipeline.ingest.quantity import values_of
 
 MANY = 1_000_000
 """More frames than an instance has: makes one order of instance number and frame number."""
@@ -39,6 +39,12 @@ class _Groups:
         """Return a group's item; an empty one where the frame has no such group."""
         found = items(self.own, keyword) or items(self.shared, keyword)
         return found[0] if found else Dataset()
+
+    @property
+    def mapping(self) -> Dataset:
+        """The item that holds the Real World Value Mapping Sequence, the frame's own first."""
+        own = items(self.own, "RealWorldValueMappingSequence")
+        return self.own if own else self.shared
 
 
 def enhanced_frames(header: Dataset, instance: Instance) -> tuple[Frame, ...]:
@@ -71,7 +77,7 @@ def _frame(
 ) -> Frame:
     """Return one frame; ``place`` is its number and which dimension index counts time."""
     number, temporal = place
-    slope, intercept = rescale(groups.group("PixelValueTransformationSequence"))
+    values = values_of(groups.group("PixelValueTransformationSequence"), groups.mapping)
     return Frame(
         instance=instance,
         number=number,
@@ -79,9 +85,10 @@ def _frame(
         columns=whole_number(header, "Columns"),
         plane=_plane(header, groups),
         times=_times(header, groups, number, temporal),
-        contrast=_contrast(header, groups),
-        slope=slope,
-        intercept=intercept,
+        contrast=(*_contrast(header, groups), f"values in {values.unit or 'no unit'}"),
+        slope=values.slope,
+        intercept=values.intercept,
+        unit=values.unit,
     )
 
 

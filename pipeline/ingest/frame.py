@@ -153,6 +153,10 @@ class Frame:
     intercept: float
     """Rescale Intercept (0028,1052)."""
 
+    unit: str | None = None
+    """UCUM code of the values, where they are concentrations: slope and intercept are then those
+    of the mapping that says so."""
+
     @property
     def named(self) -> str:
         """How messages name the frame."""

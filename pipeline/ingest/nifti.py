@@ -3,6 +3,7 @@
 ``nifti_candidate`` asks; ``header`` and ``series`` are what the process does.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.imaging.volume import TimeSeries
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.collect import FoundFile
 from pipeline.ingest.limits import Limits
+from pipeline.ingest.quantity import Beside, stated_beside
 from pipeline.sandbox.reader import Allowance, Reader, Task
 from pipeline.study import InputSeries
 
@@ -47,6 +49,7 @@ def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
         notes.append("times are estimated: the header's time step is missing or a placeholder")
     n_beats, n_slices, rows, columns = found.shape
     sha256 = digest_file(file.path)
+    beside = stated_beside(file.path, file.name)
     n_bytes = 4 * n_beats * n_slices * rows * columns
     return Candidate(
         label=file.name,
@@ -59,10 +62,10 @@ def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
         n_slices=n_slices,
         rows=rows,
         columns=columns,
-        input_digest=digest_set([sha256]),
+        input_digest=_digest(sha256, beside),
         files=(file.path,),
         notes=tuple(notes),
-        read=partial(_load, file, (sha256, n_bytes), tuple(notes), limits),
+        read=partial(_load, file, (sha256, beside, n_bytes), tuple(notes), limits),
     )
 
 
@@ -76,13 +79,22 @@ def series(path: Path, max_bytes: int) -> TimeSeries:
     return read_time_series(path, max_bytes=max_bytes)
 
 
+def _digest(sha256: str, beside: Beside | None) -> str:
+    """Return the digest of a NIfTI file, and of what states what its values are."""
+    return digest_set([sha256] if beside is None else [sha256, beside.sha256])
+
+
 def _load(
-    file: FoundFile, what: tuple[str, int], notes: tuple[str, ...], limits: Limits
+    file: FoundFile,
+    what: tuple[str, Beside | None, int],
+    notes: tuple[str, ...],
+    limits: Limits,
 ) -> InputSeries:
     """Read a NIfTI file that has not changed since the inventory."""
-    sha256, n_bytes = what
+    sha256, beside, n_bytes = what
     try:
-        changed = digest_file(file.path) != sha256
+        is_same = digest_file(file.path) == sha256
+        changed = not is_same or stated_beside(file.path, file.name) != beside
     except OSError as error:
         raise UnreadableFile(f"{file.name}: cannot be read again") from error
     if changed:
@@ -93,10 +105,10 @@ def _load(
         label=file.name,
         study_instance_uid=None,
         series_instance_uids=(),
-        image=image,
+        image=replace(image, unit=None if beside is None else beside.unit),
         frames=(),
         header=None,
-        input_digest=digest_set([sha256]),
+        input_digest=_digest(sha256, beside),
         notes=notes,
     )
 

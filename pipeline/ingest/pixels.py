@@ -76,6 +76,7 @@ def _input_series(assembly: Assembly, array: NDArray[np.float32], header: Datase
             times_s=assembly.times_s,
             times_are_estimated=assembly.times_are_estimated,
             frame_of_reference_uid=first.plane.frame_of_reference_uid,
+            unit=first.unit,
         ),
         frames=tuple(
             tuple(_source(members[beat]) for members in assembly.slices)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import Insertions
+from pipeline.analyses.perfusion.flow.result import flow_outcome, of_signals
 from pipeline.analyses.perfusion.remeasure import CLASSES, Found, Said, remeasured
 from pipeline.analyses.perfusion.result import (
     AhaResult,
@@ -190,6 +191,7 @@ def write_perfusion(
         "aha_segments": [asdict(m) for m in result.aha.measurements],
         "aha_slices": [asdict(s) for s in result.aha.slices],
         "heart_state": result.state,
+        "flow": flow_outcome(result.flow),
     }
     curves = tuple(
         write_corrected_curves(result, whole_folder(past) / each.relative_path, folder)
@@ -240,6 +242,7 @@ def _found(past: PastJob) -> Found:
         notes=tuple(str(note) for note in _list(outcome, "notes")),
         aha=_segments(outcome),
         state=None if outcome.get("heart_state") is None else str(outcome["heart_state"]),
+        flow_of_signals=of_signals(outcome.get("flow")),
     )
 
 

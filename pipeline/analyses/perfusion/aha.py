@@ -96,6 +96,7 @@ def measure_segments(
     slices: list[AhaSlice] = []
     measurements: list[SegmentMeasurement] = []
     curves: dict[tuple[int, int], NDArray[np.float64]] = {}
+    layer_curves: dict[tuple[int, int, str], NDArray[np.float64]] = {}
     notes = list(_notes_of(levels))
     for one in found:
         lying = _lying(one, image, levels[one.slice_index])
@@ -106,11 +107,17 @@ def measure_segments(
         slices.append(place)
         for number in (int(n) for n in np.unique(numbers) if n):
             curves[one.slice_index, number] = mean_curve(one.square, numbers == number)
-        measurements += _measured(one, numbers, image, read_out)
+        of_layers = {
+            (one.slice_index, number, layer.value): curve
+            for (number, layer), curve in _layer_curves(one, numbers)
+        }
+        layer_curves |= of_layers
+        measurements += _measured(one, of_layers, image, read_out)
     return AhaResult(
         slices=tuple(slices),
         measurements=tuple(measurements),
         curves=curves,
+        layer_curves=layer_curves,
         notes=tuple(notes),
     )
 
@@ -204,9 +211,21 @@ def _insertion_lps(
     return point[:3]
 
 
+def _layer_curves(
+    found: SegmentedSlice, numbers: NDArray[np.uint8]
+) -> Iterator[tuple[tuple[int, Layer], NDArray[np.float64]]]:
+    """Yield the curve of each layer of each segment of a slice that is large enough."""
+    layers = layer_masks(found.classes)
+    for number in (int(n) for n in np.unique(numbers) if n):
+        for layer, mask in layers.items():
+            points = (numbers == number) & mask
+            if points.sum() >= FEWEST_POINTS:
+                yield (number, layer), mean_curve(found.square, points)
+
+
 def _measured(
     found: SegmentedSlice,
-    numbers: NDArray[np.uint8],
+    curves: Mapping[tuple[int, int, str], NDArray[np.float64]],
     image: TimeSeries,
     read_out: ReadOut | None,
 ) -> Iterator[SegmentMeasurement]:
@@ -215,22 +234,17 @@ def _measured(
     blood = mean_curve(found.square, found.classes == BLOOD_POOL)
     before = baseline_of(blood, times)
     step = "{beat}" if image.times_are_estimated else "s"
-    layers = layer_masks(found.classes)
-    for number in (int(n) for n in np.unique(numbers) if n):
-        for layer, mask in layers.items():
-            points = (numbers == number) & mask
-            if points.sum() < FEWEST_POINTS:
-                continue
-            curve = mean_curve(found.square, points)
-            values = list(told(features_of(curve, times, before), step))
-            ratios = relative(curve, blood, times, (before, read_out))
-            values += [(name, value, "1") for name, value in ratios]
-            for name, value, unit in values:
+    for (_, number, layer), curve in curves.items():
+        values = list(told(features_of(curve, times, before), step))
+        ratios = relative(curve, blood, times, (before, read_out))
+        values += [(name, value, "1") for name, value in ratios]
+        for name, value, unit in values:
+            if np.isfinite(value):
                 yield _measurement(found.slice_index, (number, layer), name, (value, unit))
 
 
 def _measurement(
-    index: int, where: tuple[int, Layer], name: str, measured: tuple[float, str]
+    index: int, where: tuple[int, str], name: str, measured: tuple[float, str]
 ) -> SegmentMeasurement:
     """Return a number of a segment."""
     number, layer = where
@@ -238,7 +252,7 @@ def _measurement(
         segment=number,
         segment_name=SEGMENT_NAMES[number],
         slice_index=index,
-        layer=layer.value,
+        layer=layer,
         name=name,
         value=measured[0],
         unit=measured[1],

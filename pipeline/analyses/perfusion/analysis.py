@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
+from pipeline.analyses.perfusion.flow.measure import flow_notes, measure_flow
 from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_curves
 from pipeline.analyses.perfusion.motion import motion_mm
 from pipeline.analyses.perfusion.networks import Pool
@@ -114,7 +115,9 @@ def _assemble(
     curves = _curves(image.times_s, found)
     stated = read_out_of(series.header)
     read_out = None if isinstance(stated, str) else stated
-    aha = measure_segments(list(_segmented_slices(found)), image, read_out)
+    segmented = list(_segmented_slices(found))
+    aha = measure_segments(segmented, image, read_out)
+    flow = measure_flow(segmented, image, aha, settings.flow)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
     trust = assess(signs_on(found), pool.trust)
     return PerfusionResult(
@@ -135,11 +138,13 @@ def _assemble(
             *([f"{SIGNALS}: {stated}"] if isinstance(stated, str) else []),
             *notes_on_curves(slices, curves),
             *aha.notes,
+            *flow_notes(flow, image),
         ),
         stage_seconds=stopwatch.seconds,
         aha=aha,
         state=state_of(_described_as(series), settings.rest_words, settings.stress_words),
         motion=motion_course([f.prepared for f in found]),
+        flow=flow,
         evidence=_evidence(found, pool),
         trust=trust,
     )

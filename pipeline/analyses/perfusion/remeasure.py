@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import Insertions, SegmentedSlice, measure_segments
+from pipeline.analyses.perfusion.flow.measure import flow_notes, measure_flow
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Place
 from pipeline.analyses.perfusion.measure import mean_curve, measure, notes_on_curves
@@ -28,7 +29,7 @@ from pipeline.analyses.perfusion.result import (
     TimeIntensityCurves,
 )
 from pipeline.analyses.perfusion.sequence import ReadOut
-from pipeline.analyses.perfusion.settings import ModelGrid
+from pipeline.analyses.perfusion.settings import FLOW_OF_SIGNALS, ModelGrid
 from pipeline.errors import AnalysisFailed
 from pipeline.imaging.volume import TimeSeries, Volume
 from pipeline.study import Measurement
@@ -36,8 +37,8 @@ from pipeline.study import Measurement
 DRAWN = "contours by a reader"
 """What stands for the chosen member of a slice that a person has drawn on."""
 
-MADE_ANEW = re.compile(r"(slice \d+: )?(no segments|segments|no baseline):")
-"""Notes on segments and baselines: those of the corrected slices take their place."""
+MADE_ANEW = re.compile(r"(slice \d+: )?(no segments|segments|no baseline|no flow|flow):")
+"""Notes on segments, baselines and flow: those of the corrected slices take their place."""
 
 OF_TRUST = re.compile(r"slice (\d+): the segmentation is not trusted")
 """Notes on trust: those of corrected slices are dropped, a reader has looked at them."""
@@ -70,6 +71,9 @@ class Found:
 
     state: str | None = None
     """``rest`` or ``stress``; None where that is not known."""
+
+    flow_of_signals: str = FLOW_OF_SIGNALS[0]
+    """What the site had done with a series of signals where flow is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,9 +136,10 @@ def remeasured(
         times_are_estimated=image.times_are_estimated,
         read_out=read_out,
     )
-    found = _segmented(slices, prepared, labels, insertions)
-    anew = measure_segments(list(found), image, read_out)
+    segmented = list(_segmented(slices, prepared, labels, insertions))
+    anew = measure_segments(segmented, image, read_out)
     aha = _segments(before.aha, anew, [c or i in insertions for i, c in enumerate(changed)])
+    flow = measure_flow(segmented, image, aha, before.flow_of_signals)
     kept = tuple(
         note
         for note in before.notes
@@ -151,11 +156,13 @@ def remeasured(
             *_notes(slices, changed, said),
             *notes_on_curves(slices, curves),
             *aha.notes,
+            *flow_notes(flow, image),
         ),
         stage_seconds={},
         aha=aha,
         state=before.state,
         motion=motion_course(prepared),
+        flow=flow,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.flow.result import FlowResult
 from pipeline.analyses.perfusion.verdict import SeriesTrust
 from pipeline.imaging.volume import Volume
 from pipeline.study import Measurement
@@ -179,6 +180,9 @@ class AhaResult:
     curves: Mapping[tuple[int, int], NDArray[np.float64]] = field(default_factory=dict)
     """Mean intensity of a slice's segment over the beats, by ``(slice, segment)``."""
 
+    layer_curves: Mapping[tuple[int, int, str], NDArray[np.float64]] = field(default_factory=dict)
+    """The same of each of its layers, by ``(slice, segment, layer)``."""
+
     notes: tuple[str, ...] = ()
     """Why a slice has no segments, and how its height was told."""
 
@@ -217,6 +221,9 @@ class PerfusionResult:
 
     motion: MotionCourse | None = None
     """How the heart moved; None where it was not kept."""
+
+    flow: FlowResult | None = None
+    """Myocardial blood flow, or why there is none; None where nobody asked."""
 
     evidence: PerfusionEvidence | None = None
     """What every member found; None where it was not kept."""

@@ -7,6 +7,9 @@ from pathlib import Path
 from pipeline.errors import BundleRejected, UnusableCall
 from pipeline.identity import digest_bytes
 
+FLOW_OF_SIGNALS = ("refuse", "research")
+"""What may be done with a series of signals, which flow cannot be measured on."""
+
 UNCERTAINTY_STRIDES = (2, 4, 8)
 """Strides that every position of the segmentation's stride is a multiple of."""
 
@@ -16,10 +19,19 @@ MOTIONS = ("none", "rigid", "deformable")
 SEGMENTATIONS = ("chosen", "blend", "per-pixel")
 """What a slice's segmentation is made of."""
 
+POSSIBLE: Mapping[str, tuple[object, ...]] = {
+    "motion": MOTIONS,
+    "flow": FLOW_OF_SIGNALS,
+    "uncertainty_stride": UNCERTAINTY_STRIDES,
+    "segmentation": SEGMENTATIONS,
+}
+"""Settings with a few possible values."""
+
 LATER = {
     "motion": "rigid",
     "segmentation": "chosen",
     "stop_below_u_pp": 0.0,
+    "flow": FLOW_OF_SIGNALS[0],
     "trust": None,
     "trust_digest": None,
 }
@@ -71,6 +83,10 @@ class PerfusionSettings:
     trust_digest: str | None = None
     """SHA-256 that this file must have, hexadecimal; None takes it as it is."""
 
+    flow: str = "refuse"
+    """What is done with a series of signals where flow is asked for: ``refuse``, or ``research``,
+    a flow that every output marks as no measurement. That of concentrations is always measured."""
+
     rest_words: tuple[str, ...] = REST_WORDS
     """Words of a series' description or protocol that say that it was taken at rest."""
 
@@ -87,17 +103,11 @@ class PerfusionSettings:
         """
         if any(word != word.lower() for word in (*self.rest_words, *self.stress_words)):
             raise UnusableCall("rest_words and stress_words are written in small letters")
-        if self.motion not in MOTIONS:
-            raise UnusableCall(f"motion is {self.motion!r}, possible are {', '.join(MOTIONS)}")
-        if self.uncertainty_stride not in UNCERTAINTY_STRIDES:
-            raise UnusableCall(
-                f"uncertainty_stride is {self.uncertainty_stride}, possible are "
-                f"{', '.join(map(str, UNCERTAINTY_STRIDES))}"
-            )
-        if self.segmentation not in SEGMENTATIONS:
-            raise UnusableCall(
-                f"segmentation is {self.segmentation!r}, possible are {', '.join(SEGMENTATIONS)}"
-            )
+        for name, possible in POSSIBLE.items():
+            value = getattr(self, name)
+            if value not in possible:
+                listed = ", ".join(map(str, possible))
+                raise UnusableCall(f"{name} is {value!r}, possible are {listed}")
         if self.stop_below_u_pp < 0:
             raise UnusableCall(f"stop_below_u_pp is {self.stop_below_u_pp:g}, below 0")
         if self.trust is None and self.trust_digest is not None:

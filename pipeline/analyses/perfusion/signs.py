@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, gaussian_filter1d, label
 
 from pipeline.analyses.perfusion.measure import mean_curve
-from pipeline.analyses.perfusion.motion import residual_motion_mm
+from pipeline.analyses.perfusion.motion import motion_mm
 from pipeline.analyses.perfusion.pool import MemberMaps
 from pipeline.analyses.perfusion.prepare import PreparedSlice
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, MemberScore
@@ -72,7 +72,7 @@ def signs_of(
         lag_beats=lag,
         confidence=prepared.confidence,
         off_centre_mm=float(np.hypot(*(middle - (len(classes) - 1) / 2))) * spacing,
-        motion_mm=residual_motion_mm(prepared.shifts_mm),
+        motion_mm=motion_mm(prepared.shifts_mm),
     )
 
 

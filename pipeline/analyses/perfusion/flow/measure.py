@@ -1,0 +1,252 @@
+"""Flow of the wall, its segments and layers, by both ways to deconvolve, or why there is none."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from pipeline.analyses.perfusion.aha import SegmentedSlice
+from pipeline.analyses.perfusion.flow.fermi import FermiModel
+from pipeline.analyses.perfusion.flow.inputfunction import InputFunction, input_function
+from pipeline.analyses.perfusion.flow.modelfree import ModelFree
+from pipeline.analyses.perfusion.flow.response import MOST_FLOW, Deconvolved
+from pipeline.analyses.perfusion.flow.result import (
+    CONCENTRATION,
+    FERMI,
+    MODEL_FREE,
+    REFUSE,
+    RESEARCH,
+    ArterialInput,
+    FlowEstimate,
+    FlowResult,
+)
+from pipeline.analyses.perfusion.measure import mean_curve
+from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, AhaResult
+from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
+from pipeline.imaging.volume import CONCENTRATION_UNIT, TimeSeries
+
+SIGNAL_UNIT = "{intensity}"
+"""UCUM code of a signal."""
+
+CORE_SHARE = 0.5
+"""Share of the blood pool's depth beyond which its core lies: no muscle is mixed into it."""
+
+FEWEST_CORE_POINTS = 12
+"""A smaller core gives way to the whole pool."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arterial:
+    """The input function that was chosen, and the slice that it is from."""
+
+    slice_index: int
+    """From 0."""
+
+    source: InputFunction
+    """The input function."""
+
+
+def measure_flow(
+    found: Sequence[SegmentedSlice], image: TimeSeries, aha: AhaResult, of_signals: str
+) -> FlowResult:
+    """Return the flow of each region of the myocardium.
+
+    Parameters
+    ----------
+    found
+        Slices on which the left ventricle was found.
+    image
+        The series.
+    aha
+        The segments, with their curves.
+    of_signals
+        What is done with a series of signals: ``refuse`` or ``research``.
+    """
+    in_mmol_l = image.unit == CONCENTRATION_UNIT
+    if not in_mmol_l and of_signals == REFUSE:
+        return _refused("the values are signals: flow needs concentrations of contrast agent")
+    if image.times_are_estimated:
+        return _refused("beats are only counted: flow needs the time of each")
+    arterial = _arterial(found, image, in_mmol_l=in_mmol_l)
+    if isinstance(arterial, str):
+        return _refused(arterial)
+    estimates: list[FlowEstimate] = []
+    for one in found:
+        estimates += _of_slice(one, image, aha, arterial)
+    points = {s.slice_index: int((s.classes == MYOCARDIUM).sum()) for s in found}
+    return FlowResult(
+        basis=CONCENTRATION if in_mmol_l else RESEARCH,
+        refused=None,
+        arterial_input=_record(arterial, CONCENTRATION_UNIT if in_mmol_l else SIGNAL_UNIT),
+        estimates=(*_means(estimates, points), *estimates),
+        map=image.volume_like(_mapped(found, image, arterial)),
+    )
+
+
+def flow_notes(flow: FlowResult, image: TimeSeries) -> Iterator[str]:
+    """Yield what a reader should know of the flow.
+
+    Parameters
+    ----------
+    flow
+        What was measured.
+    image
+        The series.
+    """
+    if flow.basis == RESEARCH:
+        yield "flow: research, from signal: signals are no concentrations, and this no measurement"
+    elif flow.refused and image.unit == CONCENTRATION_UNIT:
+        yield f"no flow: {flow.refused}"
+
+
+def blood_core(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return the points of the blood pool that lie deep in it, or all if these are few.
+
+    Parameters
+    ----------
+    classes
+        Segmentation of a slice. Shape ``(rows, columns)``.
+    """
+    pool = classes == BLOOD_POOL
+    depth = distance_transform_edt(np.pad(pool, 1))[1:-1, 1:-1]
+    core = pool & (depth >= CORE_SHARE * depth.max())
+    chosen: NDArray[np.bool_] = core if core.sum() >= FEWEST_CORE_POINTS else pool
+    return chosen
+
+
+def _refused(reason: str) -> FlowResult:
+    """Return that there is no flow."""
+    return FlowResult(basis=None, refused=reason)
+
+
+def _arterial(
+    found: Sequence[SegmentedSlice], image: TimeSeries, *, in_mmol_l: bool
+) -> Arterial | str:
+    """Return the sound input function of the highest peak, or why there is none.
+
+    The pool that is highest has the least muscle in it.
+    """
+    sound: list[Arterial] = []
+    reasons: list[str] = []
+    for one in found:
+        curve = mean_curve(one.square, blood_core(one.classes))
+        times = image.times_s[:, one.slice_index]
+        source = input_function(times, curve, in_mmol_l=in_mmol_l)
+        if isinstance(source, str):
+            reasons.append(f"slice {one.slice_index}: {source}")
+        else:
+            sound.append(Arterial(slice_index=one.slice_index, source=source))
+    if not sound:
+        return "; ".join(reasons) or "the left ventricle was found on no slice"
+    return max(sound, key=lambda a: float(a.source.blood[a.source.peak]))
+
+
+def _of_slice(
+    one: SegmentedSlice, image: TimeSeries, aha: AhaResult, arterial: Arterial
+) -> Iterator[FlowEstimate]:
+    """Yield the flows of a slice: of all of its wall, and of each layer of each segment."""
+    times = image.times_s[:, one.slice_index]
+    models: dict[str, FermiModel | ModelFree] = {
+        FERMI: FermiModel(arterial.source, times),
+        MODEL_FREE: ModelFree(arterial.source, times),
+    }
+    curves: dict[tuple[int | None, str], NDArray[np.float64]] = {
+        (None, Layer.WALL.value): mean_curve(one.square, one.classes == MYOCARDIUM)
+    }
+    for (index, number, layer), curve in aha.layer_curves.items():
+        if index == one.slice_index:
+            curves[number, layer] = curve
+    for (segment, layer), curve in curves.items():
+        above = float(curve.max() - curve[: arterial.source.arrival + 1].mean())
+        if not np.isfinite(above) or above <= 0:
+            continue
+        for method, model in models.items():
+            measured = model.fit(curve)
+            # A flow at the limit of the search is none that was found.
+            if measured.flow < 0.99 * MOST_FLOW:
+                yield _estimate((one.slice_index, segment, layer), method, measured, above)
+
+
+def _estimate(
+    where: tuple[int, int | None, str], method: str, measured: Deconvolved, above: float
+) -> FlowEstimate:
+    """Return the flow of a region."""
+    index, segment, layer = where
+    return FlowEstimate(
+        slice_index=index,
+        segment=segment,
+        segment_name=None if segment is None else SEGMENT_NAMES[segment],
+        layer=layer,
+        method=method,
+        flow_ml_min_g=measured.flow,
+        low_ml_min_g=measured.low,
+        high_ml_min_g=measured.high,
+        delay_s=measured.delay_s,
+        residual=measured.residual / above,
+    )
+
+
+def _mapped(
+    found: Sequence[SegmentedSlice], image: TimeSeries, arterial: Arterial
+) -> NDArray[np.float32]:
+    """Return the flow of each pixel of the myocardium. Shape ``(slices, rows, columns)``."""
+    flows = np.zeros(image.array.shape[1:], dtype=np.float32)
+    for one in found:
+        wall = one.classes == MYOCARDIUM
+        model = FermiModel(arterial.source, image.times_s[:, one.slice_index])
+        on_square = np.zeros(wall.shape, dtype=np.float32)
+        on_square[wall] = model.flows(one.square[:, wall].astype(np.float64))
+        shape = (image.array.shape[2], image.array.shape[3])
+        share = one.grid.to_slice(wall.astype(np.float32), shape)
+        values = one.grid.to_slice(on_square, shape)
+        # What lies outside the wall is no flow of 0: it has no part in what is interpolated.
+        inside = share > 0.5
+        flows[one.slice_index][inside] = values[inside] / share[inside]
+    return flows
+
+
+def _means(estimates: Sequence[FlowEstimate], points: Mapping[int, int]) -> Iterator[FlowEstimate]:
+    """Yield the mean over the wall of all slices, by area; noise of slices is independent."""
+    for method in (FERMI, MODEL_FREE):
+        walls = [
+            (points[e.slice_index], e)
+            for e in estimates
+            if e.method == method and e.segment is None and e.slice_index is not None
+        ]
+        if not walls:
+            continue
+        weights = np.array([n for n, _ in walls]) / sum(n for n, _ in walls)
+        flow, low, high = (
+            np.array([getattr(e, name) for _, e in walls])
+            for name in ("flow_ml_min_g", "low_ml_min_g", "high_ml_min_g")
+        )
+        mean = float(weights @ flow)
+        yield FlowEstimate(
+            slice_index=None,
+            segment=None,
+            segment_name=None,
+            layer=Layer.WALL.value,
+            method=method,
+            flow_ml_min_g=mean,
+            low_ml_min_g=max(0.0, mean - float(np.linalg.norm(weights * (flow - low)))),
+            high_ml_min_g=mean + float(np.linalg.norm(weights * (high - flow))),
+            delay_s=None,
+            residual=None,
+        )
+
+
+def _record(arterial: Arterial, unit: str) -> ArterialInput:
+    """Return the input function as the result has it."""
+    source = arterial.source
+    return ArterialInput(
+        slice_index=arterial.slice_index,
+        peak=float(source.blood[source.peak]),
+        unit=unit,
+        arrival_s=float(source.times_s[source.arrival]),
+        peak_s=float(source.times_s[source.peak]),
+        end_s=float(source.times_s[source.end - 1]),
+        step_s=source.step_s,
+        top_ratio=source.top_ratio,
+    )
