@@ -29,11 +29,11 @@ def test_a_slice_that_a_reader_has_drawn_is_no_longer_distrusted(phantom: Phanto
         measurements=result.measurements,
         notes=(DISTRUST, "slice 0: uncertain"),
     )
-    same = remeasured(image, before, phantom.labels, GRID)
+    same = remeasured(image, before, phantom.labels, (GRID, "rigid"))
     assert DISTRUST in same.notes
     drawn = phantom.labels.copy()
     drawn[0][np.nonzero(drawn[0])[0][:3]] = 0
-    found = remeasured(image, before, drawn, GRID)
+    found = remeasured(image, before, drawn, (GRID, "rigid"))
     assert DISTRUST not in found.notes
     assert "slice 0: uncertain" in found.notes
     assert found.trust is None

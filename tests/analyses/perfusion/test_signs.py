@@ -41,6 +41,7 @@ def prepared(classes: NDArray[np.uint8]) -> PreparedSlice:
         confidence=0.7,
         first_beat=0,
         shifts_mm=np.array([[0.0, 0.0], [3.0, 4.0]]),
+        remaining_mm=np.zeros((2, 2)),
     )
 
 
