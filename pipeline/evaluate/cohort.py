@@ -32,6 +32,10 @@ class SeriesRow:
     myocardium_dice: float
     """Dice of the chosen members' myocardium; 0 where nothing was segmented."""
 
+    by_beat_dice: float | None
+    """The same against the label of each beat, the segmentation moved to where the heart was found
+    on it, mean over the labelled beats; None where the label is one for the series."""
+
     blood_pool_dice: float | None
     """Dice of the chosen members' blood pool; None where the label has none."""
 
@@ -147,6 +151,7 @@ class Evaluation:
         """Return the figures over all series."""
         dice = np.array([r.myocardium_dice for r in self.rows])
         blood = [r.blood_pool_dice for r in self.rows if r.blood_pool_dice is not None]
+        beats = [r.by_beat_dice for r in self.rows if r.by_beat_dice is not None]
         failed = dice < FAILED_BELOW
         flagged = np.array([r.flagged for r in self.rows])
         members = {
@@ -158,6 +163,7 @@ class Evaluation:
             "n_patients": len({r.patient for r in self.rows}),
             "myocardium_dice_mean": float(dice.mean()),
             "myocardium_dice_median": float(np.median(dice)),
+            "myocardium_dice_by_beat_mean": float(np.mean(beats)) if beats else None,
             "blood_pool_dice_mean": float(np.mean(blood)) if blood else None,
             "failed_share": float(failed.mean()),
             "failed_and_flagged_share": float(flagged[failed].mean()) if failed.any() else None,

@@ -28,8 +28,10 @@ def labelled_paths(images: Path) -> Iterator[Path]:
             yield path
 
 
-def read_truth(path: Path, labels: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return the label of a series.
+def read_truth(
+    path: Path, labels: Path, shape: tuple[int, ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.integer]]:
+    """Return the label of a series as one, and as it is in its file.
 
     Parameters
     ----------
@@ -46,12 +48,13 @@ def read_truth(path: Path, labels: Path, shape: tuple[int, ...]) -> NDArray[np.u
         If there is none, if it does not fit, or if it has no myocardium.
     """
     label_path = _label_of(path, labels)
-    truth = majority(read_labels(label_path))
+    stored = read_labels(label_path)
+    truth = majority(stored)
     if truth.shape != shape:
         raise StudyRejected(f"{label_path.name} has shape {truth.shape}, the series {shape}")
     if not (truth == MYOCARDIUM).any():
         raise StudyRejected(f"{label_path.name} has no myocardium (value {MYOCARDIUM})")
-    return truth
+    return truth, stored
 
 
 def labelled_series(path: Path) -> InputSeries:

@@ -26,6 +26,7 @@ from pipeline.analyses.perfusion.trust import assess
 from pipeline.analyses.perfusion.verdict import SeriesTrust
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import StudyRejected, UnusableCall
+from pipeline.evaluate.bybeat import by_beat_dice
 from pipeline.evaluate.cohort import Evaluation, SeriesRow
 from pipeline.evaluate.labelled import (
     labelled_paths,
@@ -86,7 +87,7 @@ def evaluate_perfusion(
 def _judge(path: Path, labels: Path, pool: Pool, settings: PerfusionSettings) -> SeriesRow:
     """Analyse one series and compare it with its label."""
     series = labelled_series(path)
-    truth = read_truth(path, labels, series.image.array.shape[1:])
+    truth, stored = read_truth(path, labels, series.image.array.shape[1:])
     stopwatch = Stopwatch()
     all_members = replace(settings, stop_below_u_pp=0.0)
     whole = [
@@ -104,6 +105,7 @@ def _judge(path: Path, labels: Path, pool: Pool, settings: PerfusionSettings) ->
         name=stem(path),
         patient=patient_of(stem(path)),
         myocardium_dice=dice(chosen == MYOCARDIUM, truth == MYOCARDIUM),
+        by_beat_dice=by_beat_dice(found, chosen, stored, series.image.spacing_mm[1:]),
         blood_pool_dice=dice(chosen == BLOOD_POOL, truth == BLOOD_POOL) if has_blood else None,
         u_pp=u_pp,
         chosen_members=tuple(None if f.chosen is None else pool.names[f.chosen] for f in found),

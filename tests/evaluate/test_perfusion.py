@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline.analyses.perfusion.networks import Pool, open_pool
+from pipeline.analyses.perfusion.oneslice import analyse_slice
 from pipeline.analyses.perfusion.settings import PerfusionSettings
+from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import UnusableCall
+from pipeline.evaluate.bybeat import by_beat_dice
 from pipeline.evaluate.cohort import Evaluation, SeriesRow
 from pipeline.evaluate.labelled import majority, patient_of
 from pipeline.evaluate.perfusion import evaluate_perfusion
@@ -18,6 +21,7 @@ from pipeline.imaging.overlap import dice
 from pipeline.imaging.volume import TimeSeries
 from pipeline.infer.bundle import load_bundle
 from pipeline.phantom import Phantom
+from pipeline.study import InputSeries
 from tests.support.runs import FAST
 from tests.support.trust import trust_model
 
@@ -42,6 +46,7 @@ def row(name: str, quality: float, *, flagged: bool, centre_error_mm: float = 3.
         flagged=flagged,
         verdict=None,
         failure_probability=None,
+        by_beat_dice=None,
         areas_mm2=(1000.0, 1100.0 + 100 * quality),
         centre_error_mm=centre_error_mm,
         seconds=1.0,
@@ -109,6 +114,32 @@ def test_the_whole_pool_is_judged_and_the_choice_is_the_sites(
     assert found.failure_probability is not None
     assert 0.0 < found.failure_probability < 1.0
     assert found.areas_mm2[0] == pytest.approx(found.areas_mm2[1], rel=0.5)
+
+
+def test_by_beat_the_segmentation_follows_the_heart(pool: Pool, phantom: Phantom) -> None:
+    image = phantom.image
+    series = InputSeries(
+        label="a",
+        study_instance_uid=None,
+        series_instance_uids=(),
+        image=image,
+        frames=(),
+        header=None,
+        input_digest="0" * 64,
+        notes=(),
+    )
+    found = analyse_slice(series, 0, (pool, FAST), Stopwatch())
+    spacing = image.spacing_mm[1:]
+    steps = np.rint(found.prepared.shifts_mm / spacing).astype(int)
+    exact, away = (
+        replace(found, prepared=replace(found.prepared, shifts_mm=steps * spacing + by_mm))
+        for by_mm in (0.0, 12.0)
+    )
+    still = phantom.labels[:1]
+    moving = np.stack([np.roll(still, tuple(by), axis=(1, 2)) for by in steps])
+    assert by_beat_dice([exact], still, moving, spacing) == pytest.approx(1.0)
+    assert (by_beat_dice([away], still, moving, spacing) or 0.0) < 0.7
+    assert by_beat_dice([exact], still, still, spacing) is None
 
 
 @pytest.mark.parametrize(
