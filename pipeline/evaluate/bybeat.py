@@ -41,7 +41,7 @@ def by_beat_dice(
     return float(
         np.mean(
             [
-                dice(_moved(found, segmentation, beat, spacing_mm), labels[beat] == MYOCARDIUM)
+                dice(_moved(found, segmentation, int(beat), spacing_mm), labels[beat] == MYOCARDIUM)
                 for beat in labelled
             ]
         )
