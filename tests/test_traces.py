@@ -22,7 +22,7 @@ def table(name: str) -> list[list[str]]:
 
 
 @cache
-def tests_in(path: Path) -> frozenset[str]:
+def names_in(path: Path) -> frozenset[str]:
     """Return the names of a file's tests."""
     tree = ast.parse(path.read_text())
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
@@ -38,7 +38,7 @@ def test_each_requirement_has_tests_that_exist(name: str) -> None:
     assert references
     assert REFERENCE.sub("", REQUIREMENTS[name][2]).strip() == ""
     for path, test in references:
-        assert test in tests_in(TESTS / path), f"{path} has no {test}"
+        assert test in names_in(TESTS / path), f"{path} has no {test}"
 
 
 @pytest.mark.parametrize("name", RISKS)
@@ -57,4 +57,4 @@ def test_what_the_threat_model_names_exists() -> None:
     references = REFERENCE.findall((ROOT / "docs" / "security.md").read_text())
     assert references
     for path, test in references:
-        assert test in tests_in(TESTS / path), f"{path} has no {test}"
+        assert test in names_in(TESTS / path), f"{path} has no {test}"
