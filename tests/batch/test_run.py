@@ -21,7 +21,7 @@ from pipeline.servicesettings import WorkerSettings
 from pipeline.work import open_bench, work
 from tests.support.batches import Desk, rows_of
 from tests.support.realdata import real_data
-from tests.support.service import wait_until
+from tests.support.service import ROOT, wait_until
 from tests.support.tally import write_volumes
 
 STUDIES = int(os.environ.get("VESALIUS_TEST_BATCH_STUDIES", "40"))
