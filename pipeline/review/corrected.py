@@ -1,7 +1,8 @@
 """Corrected results: written whole, by the kind of the correction."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from pathlib import Path
 
 from pipeline.config import Configuration
@@ -12,6 +13,29 @@ from pipeline.ledger.reviews import Correction
 from pipeline.review.correctperfusion import remeasure, segmentation_types, write_perfusion
 from pipeline.review.correctphases import durations, write_phases
 from pipeline.study import Artifact, Measurement
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segments:
+    """The segments of the myocardium, measured on a corrected result."""
+
+    outcome: Mapping[str, object]
+    """What the outcome of the corrected result will say of them."""
+
+    notes: tuple[str, ...]
+    """Why a slice has no segments, and how its height was told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Anew:
+    """What is measured on a corrected result."""
+
+    measurements: tuple[Measurement, ...]
+    """Its numbers."""
+
+    segments: Segments | None
+    """The segments of the myocardium; None where the result has no heart."""
+
 
 OF_PERFUSION, OF_PHASES = ("segmentation", "members", "insertions"), ("phases",)
 """Kinds of corrections, by the analysis that they are of."""
@@ -52,9 +76,7 @@ def write_corrected(
     raise ReviewRefused(f"a correction of kind {correction.kind} cannot be written")
 
 
-def measured(
-    past: PastJob, correction: Correction, configuration: Configuration
-) -> tuple[Measurement, ...]:
+def measured(past: PastJob, correction: Correction, configuration: Configuration) -> Anew:
     """Return what is measured on a corrected result.
 
     Raises
@@ -63,5 +85,11 @@ def measured(
         As ``write_corrected``.
     """
     if correction.kind in OF_PERFUSION:
-        return remeasure(past, correction, configuration)[0].measurements
-    return durations(past, correction)
+        result = remeasure(past, correction, configuration)[0]
+        outcome = {
+            "aha_segments": [asdict(m) for m in result.aha.measurements if isfinite(m.value)],
+            "heart_state": result.state,
+        }
+        segments = Segments(outcome=outcome, notes=result.aha.notes)
+        return Anew(measurements=result.measurements, segments=segments)
+    return Anew(measurements=durations(past, correction), segments=None)

@@ -9,7 +9,7 @@ from pipeline.ledger.audit import Audited, record_within
 from pipeline.ledger.pastjobs import PastJob
 from pipeline.ledger.reviews import Correction, correction_id, keep_correction, readings_of
 from pipeline.ledger.reviewstates import ENDED
-from pipeline.review.corrected import measured
+from pipeline.review.corrected import Segments, measured
 from pipeline.review.verdicts import Desk, Reader, readable
 from pipeline.study import Measurement
 
@@ -26,6 +26,9 @@ class Kept:
 
     measurements: tuple[Measurement, ...]
     """What is measured on the corrected result."""
+
+    segments: Segments | None
+    """The segments of the myocardium; None where the result has no heart."""
 
 
 def correctable(job_id: UUID, desk: Desk) -> PastJob:
@@ -88,4 +91,4 @@ def keep(past: PastJob, made: tuple[str, bytes], reader: Reader, desk: Desk) -> 
     with desk.ledger.transaction() as session:
         keep_correction(session, correction)
         record_within(session, audited)
-    return Kept(id=correction.id, measurements=found)
+    return Kept(id=correction.id, measurements=found.measurements, segments=found.segments)

@@ -9,6 +9,15 @@ from pipeline.ledger.pairs import Pair
 from pipeline.ledger.reviewlist import ResultJob
 from pipeline.review.displaynames import shown_name, shown_unit
 from pipeline.review.jsonfiles import Json, items, json_file, number, numbers, text
+from pipeline.review.perfusiontrust import (
+    Flow,
+    InsertionPoints,
+    Trust,
+    flow_of,
+    insertions_of,
+    residual_motion_of,
+    trust_of,
+)
 
 WALL = "wall"
 """The whole wall, in the outcome's segments; the others are its layers."""
@@ -81,6 +90,16 @@ class SliceDetail:
     curves: Curves | None
     """Its curves; null where they were not kept."""
 
+    insertions: InsertionPoints | None
+    """Where the right ventricle meets the left one; null where that is not known."""
+
+    trust: Trust | None
+    """How far its segmentation can be trusted; null where that was not judged."""
+
+    residual_motion_mm: float | None
+    """Mean displacement of the beats from each other that is left after correction [mm]; null
+    where it was not measured."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AhaSegment:
@@ -149,6 +168,9 @@ class PerfusionDetail:
     paired: Paired | None
     """The result in the other state; null where there is none."""
 
+    flow: Flow | None
+    """Myocardial blood flow, or why there is none; null where nobody asked."""
+
 
 def perfusion_of(
     job: ResultJob, times: tuple[float, ...] | None, *, has_source: bool, pair: Pair | None
@@ -172,8 +194,9 @@ def perfusion_of(
         uncertainty=file_url(job, "uncertainty.nii.gz"),
         t_seconds=times,
         slices=_slices(job),
-        bullseye=bullseye_of(job),
+        bullseye=bullseye_of(job.outcome),
         paired=None if pair is None else Paired(job_id=str(pair.job_id), state=pair.state),
+        flow=flow_of(job.outcome),
     )
 
 
@@ -182,9 +205,9 @@ def file_url(job: ResultJob, path: str) -> str | None:
     return None if job.artifact(path) is None else f"/api/jobs/{job.job_id}/files/{path}"
 
 
-def bullseye_of(job: ResultJob) -> Bullseye | None:
-    """Return the myocardium by segments, as the outcome has it; None if it has not."""
-    walls = [e for e in items(job.outcome, "aha_segments") if text(e, "layer") == WALL]
+def bullseye_of(outcome: Json) -> Bullseye | None:
+    """Return the myocardium by segments, as an outcome has it; None if it has not."""
+    walls = [e for e in items(outcome, "aha_segments") if text(e, "layer") == WALL]
     found = next((own for name in MEASURES if (own := _of_measure(walls, name))), None)
     if found is None:
         return None
@@ -194,7 +217,7 @@ def bullseye_of(job: ResultJob) -> Bullseye | None:
         if value is not None:
             values.setdefault(int(number(each, "segment") or 0), []).append(value)
     return Bullseye(
-        state=state_of(job),
+        state=state_of(outcome),
         measure=shown_name(text(found[0], "name")),
         unit=shown_unit(text(found[0], "unit")),
         segments=tuple(
@@ -209,9 +232,9 @@ def bullseye_of(job: ResultJob) -> Bullseye | None:
     )
 
 
-def state_of(job: ResultJob) -> str | None:
+def state_of(outcome: Json) -> str | None:
     """Return the state of the heart, ``rest`` or ``stress``; None where it is not known."""
-    return text(job.outcome, "heart_state") or None
+    return text(outcome, "heart_state") or None
 
 
 def _of_measure(walls: Sequence[Json], name: str) -> list[Json]:
@@ -223,12 +246,16 @@ def _slices(job: ResultJob) -> tuple[SliceDetail, ...]:
     """Return the slices with the pool's members and their curves."""
     found = json_file(job, "curves") or {}
     curves = {int(number(each, "slice_index") or 0): each for each in items(found, "slices")}
+    trust, insertions = trust_of(job.outcome), insertions_of(job.outcome)
     return tuple(
         SliceDetail(
             index=(index := int(number(each, "slice_index") or 0)),
             chosen=text(each, "chosen_member"),
             members=tuple(_member(job, member) for member in items(each, "members")),
             curves=_curves(found, curves[index]) if index in curves else None,
+            insertions=insertions.get(index),
+            trust=trust.get(index),
+            residual_motion_mm=residual_motion_of(each),
         )
         for each in items(job.outcome, "uncertainty")
     )

@@ -18,6 +18,7 @@ from pipeline.review.correctperfusion import drawn, of_insertions, of_members
 from pipeline.review.correctphases import MOST_SEGMENTS, Stretch, of_stretches
 from pipeline.review.displaynames import shown_name, shown_unit
 from pipeline.review.guard import Reviewer, Viewer, address_of
+from pipeline.review.perfusiondetails import Bullseye, bullseye_of
 from pipeline.review.problems import answers
 from pipeline.review.reasons import REASONS
 from pipeline.review.site import Site, TheSite
@@ -121,6 +122,17 @@ class ShownMeasurement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShownSegments:
+    """The segments of the myocardium, measured on a corrected result."""
+
+    bullseye: Bullseye | None
+    """The myocardium by segments; null where there are none."""
+
+    notes: tuple[str, ...]
+    """Why a slice has no segments, and how its height was told."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KeptCorrection:
     """A correction that is kept as a draft."""
 
@@ -129,6 +141,9 @@ class KeptCorrection:
 
     measurements: tuple[ShownMeasurement, ...]
     """What is measured on the corrected result."""
+
+    segments: ShownSegments | None
+    """The segments of the myocardium; null where the result has no heart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -339,8 +354,13 @@ def _told(do: Callable[[], Result]) -> Result:
 
 def _shown(kept: Kept) -> KeptCorrection:
     """Return a correction as an answer."""
+    segments = kept.segments
     return KeptCorrection(
-        correction=kept.id, measurements=tuple(_measurement(m) for m in kept.measurements)
+        correction=kept.id,
+        measurements=tuple(_measurement(m) for m in kept.measurements),
+        segments=None
+        if segments is None
+        else ShownSegments(bullseye=bullseye_of(segments.outcome), notes=segments.notes),
     )
 
 

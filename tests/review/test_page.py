@@ -189,6 +189,7 @@ def test_rest_and_stress_stand_side_by_side(reader: Reader) -> None:
     reader.sign_in("vera")
     page = reader.page
     reader.choose("Review", "")
+    reader.choose("Analysis", "perfusion")
     page.get_by_role("searchbox").fill("Coen")
     expect(page.get_by_test_id("count")).to_have_text(re.compile(r"^\s*2 results"))
     page.locator("[role=grid]").focus()

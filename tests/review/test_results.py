@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import av
@@ -254,3 +255,64 @@ def test_the_bulls_eye_has_the_wall_of_all_segments_and_its_pair(tmp_path: Path)
     assert segments[1] is None
     assert found["bullseye"]["state"] == "rest"
     assert found["paired"] == {"job_id": str(stress), "state": "stress"}
+
+
+def detail_of_outcome(outcome: dict[str, object], folder: Path) -> dict[str, Any]:
+    """Return what the page is told of perfusion with this outcome."""
+    with Ledger.open(str(folder / "ledger.db")) as ledger:
+        job_id = add_job(ledger, "any", outcome)
+    with serving(folder / "ledger.db", Configuration(review=ReviewSettings(port=0))) as served:
+        answer = served.person("vera").get(f"/api/jobs/{job_id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()["perfusion"]
+    return found
+
+
+def test_trust_motion_flow_and_insertions_are_told_by_slice(tmp_path: Path) -> None:
+    of_slice = {"slice_index": 1, "verdict": "review", "failure_probability": 0.25}
+    of_all = {"method": "fermi", "low_ml_min_g": 0.8, "high_ml_min_g": 1.2}
+    place = {
+        "slice_index": 1,
+        "anterior_insertion_lps_mm": [1.0, 2.0, 3.0],
+        "inferior_insertion_lps_mm": [4, 5.5, 6],
+    }
+    outcome: dict[str, object] = {
+        "uncertainty": [
+            {"slice_index": 0, "motion_mm": 1.0, "residual_motion_mm": None},
+            {"slice_index": 1, "motion_mm": 1.0, "residual_motion_mm": 0.75},
+        ],
+        "trust": {"slices": [{**of_slice, "against": ["it lies <b>elsewhere</b>", "too thin"]}]},
+        "aha_slices": [place],
+        "flow": {
+            "basis": "concentration",
+            "refused": None,
+            "estimates": [
+                {**of_all, "slice_index": None, "segment": None, "flow_ml_min_g": 1.0},
+                {**of_all, "slice_index": 1, "segment": 7, "flow_ml_min_g": 9.0},
+            ],
+        },
+    }
+    found = detail_of_outcome(outcome, tmp_path)
+    first, second = found["slices"]
+    assert (first["trust"], first["insertions"], first["residual_motion_mm"]) == (None, None, None)
+    assert second["trust"] == {
+        "verdict": "review",
+        "failure_probability": 0.25,
+        "against": ["it lies <b>elsewhere</b>", "too thin"],
+    }
+    assert second["residual_motion_mm"] == 0.75
+    assert second["insertions"] == {"anterior": [1.0, 2.0, 3.0], "inferior": [4.0, 5.5, 6.0]}
+    assert found["flow"]["basis"] == "concentration"
+    assert found["flow"]["estimates"] == [{**of_all, "flow_ml_min_g": 1.0}]
+
+
+def test_an_outcome_of_before_says_nothing_that_it_did_not_measure(tmp_path: Path) -> None:
+    outcome: dict[str, object] = {
+        "uncertainty": [{"slice_index": 0, "residual_motion_mm": 2.0}],
+        "aha_slices": [{"slice_index": 0, "anterior_insertion_lps_mm": [1.0, None, 3.0]}],
+    }
+    found = detail_of_outcome(outcome, tmp_path)
+    (only,) = found["slices"]
+    # Then it was the mean step between beats that went by the name.
+    assert only["residual_motion_mm"] is None
+    assert (only["trust"], only["insertions"], found["flow"]) == (None, None, None)

@@ -118,6 +118,33 @@ def test_another_member_is_chosen_by_its_slice(served: Served, job: UUID) -> Non
     assert found["u_pp"] == pytest.approx(u_pp)
 
 
+def test_insertions_are_kept_and_their_segments_told(served: Served, job: UUID) -> None:
+    rita = served.person("rita")
+    before = rita.get(f"/api/jobs/{job}").json()["perfusion"]
+    (found,) = before["slices"]
+    points = found["insertions"]
+    # The septum on the other side: each segment has the numbers of another one.
+    swapped = {"anterior": points["inferior"], "inferior": points["anterior"]}
+    answer = rita.post(f"/api/jobs/{job}/corrections/insertions", json={"0": swapped})
+    assert answer.status_code == 201, answer.text
+    segments = answer.json()["segments"]
+    own, now = (
+        {each["id"]: each["value"] for each in eye["segments"]}
+        for eye in (before["bullseye"], segments["bullseye"])
+    )
+    assert {id_ for id_ in own if own[id_] is not None} == {
+        id_ for id_ in now if now[id_] is not None
+    }
+    assert now != own
+    assert segments["notes"] is not None
+    kept = rita.get(f"/api/jobs/{job}/corrections/{answer.json()['correction']}").json()
+    assert kept["0"]["anterior_lps_mm"] == points["inferior"]
+    far = {**points, "anterior": [900.0, 0.0, 0.0]}
+    refused = rita.post(f"/api/jobs/{job}/corrections/insertions", json={"0": far})
+    assert refused.status_code == 409
+    assert "mm from the heart" in refused.json()["detail"]
+
+
 def test_reasons_are_told_with_their_analyses(served: Served) -> None:
     reasons = served.person("vera").get("/api/reasons").json()
     assert {"code": "motion", "label": "Motion or breathing spoils the series"}.items() <= {

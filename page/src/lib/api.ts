@@ -4,7 +4,9 @@ import type {
   Account,
   Anticipation,
   AuditEvent,
+  Bullseye,
   Facets,
+  InsertionPoints,
   Job,
   LoginOptions,
   Measurement,
@@ -116,6 +118,8 @@ export const api = {
     send<Correction>('POST', `/api/jobs/${id(job)}/corrections/segmentation`, labels),
   correctMembers: (job: string, chosen: Record<number, string>) =>
     send<Correction>('POST', `/api/jobs/${id(job)}/corrections/members`, chosen),
+  correctInsertions: (job: string, points: Record<number, InsertionPoints>) =>
+    send<Correction>('POST', `/api/jobs/${id(job)}/corrections/insertions`, points),
   correctPhases: (job: string, segments: Segment[]) =>
     send<Correction>('POST', `/api/jobs/${id(job)}/corrections/phases`, { segments }),
 
@@ -139,6 +143,7 @@ export interface JudgedAs {
 export interface Correction {
   correction: string;
   measurements?: Measurement[];
+  segments?: { bullseye: Bullseye | null; notes: string[] } | null;
 }
 
 export interface NewAccount {

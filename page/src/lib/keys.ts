@@ -26,3 +26,20 @@ export function onKey(event: KeyboardEvent, actions: Record<string, () => void>)
   event.preventDefault();
   action();
 }
+
+/** Return how far an arrow key moves what has the focus [voxels], and keep it from doing more. */
+export function arrow(event: KeyboardEvent): [number, number] | null {
+  const step = event.shiftKey ? 2 : 0.5;
+  const ways: Record<string, [number, number]> = {
+    ArrowLeft: [-step, 0],
+    ArrowRight: [step, 0],
+    ArrowUp: [0, -step],
+    ArrowDown: [0, step],
+  };
+  const way = ways[event.key] ?? null;
+  if (way) {
+    event.preventDefault();
+    event.stopPropagation();
+  }
+  return way;
+}

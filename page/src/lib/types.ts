@@ -91,11 +91,39 @@ export interface Member {
   segmentation: string | null;
 }
 
+/** A point in the patient [mm, LPS+]. */
+export type Lps = [number, number, number];
+
+export interface InsertionPoints {
+  anterior: Lps;
+  inferior: Lps;
+}
+
+export interface Trust {
+  verdict: string;
+  failure_probability: number | null;
+  against: string[];
+}
+
 export interface Slice {
   index: number;
   chosen: string;
   members: Member[];
   curves: { t: (number | null)[]; t_unit: string; unit: string; series: { name: string; values: (number | null)[] }[] } | null;
+  insertions: InsertionPoints | null;
+  trust: Trust | null;
+  residual_motion_mm: number | null;
+}
+
+export interface Flow {
+  basis: string | null;
+  refused: string | null;
+  estimates: {
+    method: string;
+    flow_ml_min_g: number;
+    low_ml_min_g: number | null;
+    high_ml_min_g: number | null;
+  }[];
 }
 
 export interface Bullseye {
@@ -113,6 +141,7 @@ export interface Perfusion {
   slices: Slice[];
   bullseye: Bullseye | null;
   paired: { job_id: string; state: string } | null;
+  flow: Flow | null;
 }
 
 export interface Reconstruction {
