@@ -117,7 +117,7 @@ def draw_head(axes: Axes, title: str, lines: Sequence[Line]) -> None:
         NOTICE.split(".", maxsplit=1)[0].upper(),
         Letters(size=9.0, right=True, bold=True),
     )
-    draw_columns(axes, lines, Columns(top=0.72, step=0.165, count=3, gap=0.12))
+    draw_columns(axes, lines, Columns(top=0.72, step=0.165, count=3, gap=0.13))
     axes.add_line(Line2D((0, 1), (0.0, 0.0), color=FAINT, linewidth=0.6))
 
 

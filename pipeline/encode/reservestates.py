@@ -103,7 +103,9 @@ def slices_of(outcome: Mapping[str, object]) -> tuple[SliceSummary, ...]:
     outcome
         Outcome of a perfusion job, as JSON values.
     """
-    judged = {each.get("slice_index"): each for each in _items(_map(outcome.get("trust")), "slices")}
+    judged = {
+        each.get("slice_index"): each for each in _items(_map(outcome.get("trust")), "slices")
+    }
     found = []
     for each in _items(outcome, "uncertainty"):
         index = each.get("slice_index")

@@ -103,9 +103,11 @@ OWN: Mapping[str, Mapping[str, str]] = {
     "1.2.840.10008.5.1.4.1.1.104.1": {
         "ConversionType": "`WSD`",
         "ConceptNameCodeSequence": "(25056-3, LN, MRI Report)",
-        "DocumentTitle": "`First-pass myocardial perfusion`",
+        "DocumentTitle": (
+            "`First-pass myocardial perfusion`, or `Myocardial perfusion, rest and stress`"
+        ),
         "BurnedInAnnotation": "`YES`: the page names the patient",
-        "SourceInstanceSequence": "every instance of the source",
+        "SourceInstanceSequence": "every instance of the source; of a reserve, both reports",
         "MIMETypeOfEncapsulatedDocument": "`application/pdf`",
         "EncapsulatedDocument": "a page of A4",
     },

@@ -1,7 +1,6 @@
 """What the one-page report says of trust and of flow: each verdict, each number, each refusal."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from matplotlib.text import Text
