@@ -115,6 +115,9 @@ class FlowResult:
     """float32 on the grid of the series: flow of each pixel of the myocardium by the best of a
     table of Fermi functions [ml/min/g], 0 elsewhere; None where flow is refused."""
 
+    notes: tuple[str, ...] = ()
+    """Slices that have none, and why."""
+
     @property
     def is_research(self) -> bool:
         """Whether every output marks it as no measurement."""
