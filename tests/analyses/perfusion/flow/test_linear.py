@@ -140,10 +140,10 @@ def test_a_wall_that_was_clipped_has_no_flow_and_a_note(
     assert fermi(found)[None] == pytest.approx(fermi(found)[0])
     assert found.map is not None
     assert (found.map.array[1] == 0).all()
-    assert (
-        "flow: none of the wall of slice 1: it has a signal that the stated sequence cannot "
-        in ("\n".join(flow_notes(found, image)))
-    )
+    noted = list(flow_notes(found, image))
+    assert noted[1:] == [
+        "flow: none of the wall of slice 1: it has a signal that the stated sequence cannot give"
+    ]
 
 
 def test_without_the_time_before_contrast_there_is_none(
