@@ -101,6 +101,7 @@ bench: $(VENV)/.installed-dev demo
 	$(BIN)/python -m benchmarks.batch --studies 20
 	$(BIN)/python -m benchmarks.reserve
 	$(BIN)/python -m benchmarks.reststress
+	$(BIN)/python -m benchmarks.linearflow
 	$(BIN)/python -m benchmarks.review
 	$(BIN)/python -m benchmarks.reviewpage $(DEMO)
 

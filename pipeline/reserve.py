@@ -13,10 +13,11 @@ from time import perf_counter
 from uuid import UUID
 
 from pipeline import __version__
-from pipeline.analyses.perfusion.reserve import MEASURES, Index, Reserve, reserve_of
+from pipeline.analyses.perfusion.reserve import MEASURES, Index, Reserve, Side, reserve_of
 from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.reserve import encode_reserve
+from pipeline.encode.reservestates import BothStates
 from pipeline.encode.table import FILE as TABLE
 from pipeline.errors import AnalysisFailed, NotApplicable, PipelineError
 from pipeline.flush import flush_tree
@@ -31,7 +32,7 @@ from pipeline.ledger.states import JobState
 from pipeline.manifest import JobEntry, ModelReference, finite_object
 from pipeline.outputs import OutputFolder, what_is_wrong
 from pipeline.plan import SHOWN_DIGITS
-from pipeline.reserveinputs import digest_of, reports_of, side_of, whole_folder
+from pipeline.reserveinputs import digest_of, reports_of, side_of, summary_of, whole_folder
 from pipeline.study import Artifact, InputSeries, Measurement
 
 ANALYSIS = "reserve"
@@ -182,30 +183,36 @@ def _is_there(record: JobRecord, asked: Asked, output: OutputFolder | None) -> b
 def _computed(asked: Asked, files: Path) -> tuple[dict[str, object], tuple[Artifact, ...]]:
     """Write the files of a reserve; return what it found, and their records."""
     began = perf_counter()
-    measure, found = _found(asked)
+    measure, found, (rest, stress) = _found(asked)
     if found.whole is None and not found.segments:
         raise AnalysisFailed(f"rest and stress have nothing in common: {'; '.join(found.notes)}")
-    artifacts = encode_reserve(
-        found, reports_of((asked.rest, asked.stress)), _context(asked), files
+    notes = (*found.notes, *_notes(asked))
+    both = BothStates(
+        rest=summary_of(asked.rest, rest),
+        stress=summary_of(asked.stress, stress),
+        measure=measure,
+        notes=notes,
     )
+    reports = reports_of((asked.rest, asked.stress))
+    artifacts = encode_reserve(found, both, reports, _context(asked), files)
     outcome = {
         "measurements": [asdict(each) for each in _measurements(found)],
         "uncertainty": [],
-        "notes": [*found.notes, *_notes(asked)],
+        "notes": list(notes),
         KEY: _told(asked, measure, found),
         "timings": {"reserve": perf_counter() - began},
     }
     return finite_object(outcome), artifacts
 
 
-def _found(asked: Asked) -> tuple[str, Reserve]:
-    """Return the reserve, of concentrations where both states tell of them, and its measure."""
+def _found(asked: Asked) -> tuple[str, Reserve, tuple[Side, Side]]:
+    """Return the measure, of concentrations where both tell of them, the reserve, and both."""
     for measure in MEASURES:
         rest, stress = side_of(asked.rest, measure), side_of(asked.stress, measure)
         found = reserve_of(rest, stress)
         if found.whole is not None or found.segments:
             break
-    return measure, found
+    return measure, found, (rest, stress)
 
 
 def _measurements(found: Reserve) -> Iterator[Measurement]:

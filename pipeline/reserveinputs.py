@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipeline.analyses.perfusion.reserve import Side
+from pipeline.analyses.perfusion.segments import Layer
+from pipeline.encode.reservestates import StateSummary, flow_of, notes_of, slices_of
 from pipeline.encode.table import FILE as TABLE
 from pipeline.errors import StudyRejected
 from pipeline.identity import digest_set
@@ -39,6 +41,28 @@ def side_of(past: PastJob, measure: str) -> Side:
         segments={place: float(np.mean(values)) for place, values in segments.items()},
         slices=slices,
         middles_mm=_middles_mm(folder / SEGMENTATION),
+    )
+
+
+def summary_of(past: PastJob, side: Side) -> StateSummary:
+    """Return what a result says, by its outcome in the ledger and the numbers of its files.
+
+    Parameters
+    ----------
+    past
+        The job.
+    side
+        Its relative upslopes.
+    """
+    outcome = past.record.outcome or {}
+    return StateSummary(
+        job_id=str(past.job_id),
+        bundle=past.bundle,
+        bundle_digest=past.bundle_digest,
+        upslopes={s: value for (s, layer), value in side.segments.items() if layer == Layer.WALL},
+        slices=slices_of(outcome),
+        flow=flow_of(outcome),
+        notes=notes_of(outcome),
     )
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config import Configuration, GateSettings
+from pipeline.deliver.deidentify import EMPTY_PAGE, deidentified
 from pipeline.deliver.gate import check
 from pipeline.encode.table import COLUMNS, write_rows
 from pipeline.identity import digest_file
@@ -189,6 +190,31 @@ def test_its_report_has_a_unit_for_each_number_and_names_both_reports(done: Done
     assert check(folder / "report.dcm", GateSettings(dciodvfy="never")) == ()
 
 
+def test_its_page_is_inside_an_object_of_the_patient(done: Done, tmp_path: Path) -> None:
+    folder = done.output / reserve(done).folder
+    instance = pydicom.dcmread(folder / "report_page.dcm")
+    page = instance.EncapsulatedDocument[: instance.EncapsulatedDocumentLength]
+    assert page.startswith(b"%PDF-")
+    assert (folder / "figures" / "report.pdf").read_bytes() != page
+    source = pydicom.dcmread(folder / "report.dcm")
+    for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "StudyDate"):
+        assert instance[keyword].value == source[keyword].value
+    assert instance.SeriesNumber not in {source.SeriesNumber, None}
+    assert {item.ReferencedSOPInstanceUID for item in instance.SourceInstanceSequence} == {
+        artifact.sop_instance_uid
+        for entry in done.manifest.jobs[:2]
+        for artifact in entry.artifacts
+        if artifact.kind == "report"
+    }
+    kinds = {a.relative_path.split("/")[-1]: a.kind for a in reserve(done).artifacts}
+    assert kinds["report_page.dcm"] == kinds["report.pdf"] == "report_page"
+    assert check(folder / "report_page.dcm", GateSettings()) == ()
+    deidentified(folder / "report_page.dcm", tmp_path / "clean.dcm", bytes(range(32)))
+    clean = pydicom.dcmread(tmp_path / "clean.dcm")
+    assert clean.EncapsulatedDocument.rstrip() == EMPTY_PAGE.rstrip()
+    assert check(tmp_path / "clean.dcm", GateSettings()) == ()
+
+
 def test_a_second_run_reuses_it(done: Done, tmp_path: Path) -> None:
     with Ledger.open(str(done.site.ledger)) as ledger:
         jobs = [entry.job_id for entry in done.manifest.jobs[:2]]
@@ -211,6 +237,7 @@ def test_either_of_the_two_gives_the_same(ledger: Ledger, tmp_path: Path) -> Non
     assert (entry.outcome or {})["measurements"][0]["value"] == pytest.approx(2.5)
     assert {a.relative_path for a in entry.artifacts} == {
         "figures/bullseye.png",
+        "figures/report.pdf",
         "measurements.csv",
     }, "without reports there is no DICOM"
 

@@ -34,6 +34,7 @@ SERIES_NUMBERS = {
     "report_page": 12,
     "reserve": 13,
     "flow_map": 14,
+    "reserve_page": 15,
 }
 """What is added to 100 times the source's Series Number (0020,0011), by the role of the object."""
 

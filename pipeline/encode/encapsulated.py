@@ -6,6 +6,9 @@ References
 .. [T7020] DICOM PS3.16, CID 7000 titles of reports of diagnostic imaging.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from highdicom import SOPClass
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -29,10 +32,28 @@ TITLE = "First-pass myocardial perfusion"
 """Document Title (0042,0010)."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """What a document is."""
+
+    role: str
+    """Role of the object: a key of ``SERIES_NUMBERS``."""
+
+    title: str
+    """Document Title (0042,0010)."""
+
+    description: str
+    """Series Description (0008,103E)."""
+
+
+REPORT = Document(role=ROLE, title=TITLE, description="Vesalius report, one page")
+"""The page of a perfusion result."""
+
+
 def page_object(
     page: bytes, source: tuple[InputSeries, Dataset], context: EncodingContext
 ) -> SOPClass:
-    """Return a page as a DICOM object [A45]_.
+    """Return the page of a perfusion result as a DICOM object.
 
     Parameters
     ----------
@@ -44,7 +65,28 @@ def page_object(
         What it is made under.
     """
     series, header = source
-    named = identification(ROLE, header, context)
+    frames = Dataset()
+    name_sources(frames, series)
+    return document_object(page, (REPORT, header, frames.SourceImageSequence), context)
+
+
+def document_object(
+    page: bytes, of: tuple[Document, Dataset, Sequence[Dataset]], context: EncodingContext
+) -> SOPClass:
+    """Return a page as a DICOM object [A45]_.
+
+    Parameters
+    ----------
+    page
+        The PDF; it says who was imaged.
+    of
+        What it is, the header that patient and study come from, and references to the instances
+        that it is about.
+    context
+        What it is made under.
+    """
+    document, header, references = of
+    named = identification(document.role, header, context)
     instance = SOPClass(
         study_instance_uid=header.StudyInstanceUID,
         series_instance_uid=named["series_instance_uid"],
@@ -58,7 +100,7 @@ def page_object(
         software_versions=named["software_versions"],
         device_serial_number=named["device_serial_number"],
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        series_description="Vesalius report, one page",
+        series_description=document.description,
         specific_character_set=header.get("SpecificCharacterSet"),
     )
     instance.copy_patient_and_study_information(header)
@@ -68,19 +110,14 @@ def page_object(
     # The page says who was imaged.
     instance.BurnedInAnnotation = "YES"
     instance.RecognizableVisualFeatures = "NO"
-    instance.DocumentTitle = TITLE
+    instance.DocumentTitle = document.title
     instance.ConceptNameCodeSequence = DicomSequence([coded(codes.cid7000.MRIReport)])
     instance.MIMETypeOfEncapsulatedDocument = "application/pdf"
-    name_sources(instance, series)
-    # The same references go by another name in documents, without the numbers of frames.
-    instance.SourceInstanceSequence = DicomSequence(
-        [_without_frames(item) for item in instance.SourceImageSequence]
-    )
-    del instance.SourceImageSequence
-    del instance.ReferencedSeriesSequence
+    # Documents refer to instances as a whole, without the numbers of frames.
+    instance.SourceInstanceSequence = DicomSequence(_without_frames(item) for item in references)
     instance.EncapsulatedDocumentLength = len(page)
     instance.EncapsulatedDocument = page + b"\0" * (len(page) % 2)
-    settle(instance, ROLE, header, context)
+    settle(instance, document.role, header, context)
     return instance
 
 

@@ -27,6 +27,7 @@ from pipeline.encode.overview import overview_object
 from pipeline.encode.parametricmap import uncertainty_object
 from pipeline.encode.provenance import artifact, write_object
 from pipeline.encode.report import report_object
+from pipeline.encode.reportadditions import additions_of
 from pipeline.encode.reportpage import report_page
 from pipeline.encode.segmentation import segmentation_object, segmentation_role
 from pipeline.encode.sources import source_header, stand_ins
@@ -87,7 +88,8 @@ def encode_perfusion(
         written.append(artifact("nifti", folder, f"{name}.nii.gz"))
     (folder / FIGURES).mkdir()
     notes = encoding_notes(series)
-    page = report_page(result, series, context, named=False, notes=notes)
+    more = additions_of(result)
+    page = report_page(result, series, context, named=False, notes=notes, additions=more)
     (folder / FIGURES / PAGE).write_bytes(page)
     written.append(artifact(PAGE_KIND, folder, f"{FIGURES}/{PAGE}"))
     for name in write_figures(series.image, result, folder / FIGURES):
@@ -145,7 +147,8 @@ def _write_dicom(
     picture = overview_object(overview(series.image, result), (series, header), context)
     written.append(write_object(picture, "overview", folder, "overview.dcm"))
     notes = encoding_notes(series)
-    page = report_page(result, series, context, named=True, notes=notes)
+    more = additions_of(result)
+    page = report_page(result, series, context, named=True, notes=notes, additions=more)
     signed = page_object(page, (series, header), context)
     written.append(write_object(signed, PAGE_KIND, folder, PAGE_FILE))
     shown = [series.frames[s.peak_beat][s.slice_index] for s in result.slices if s.chosen_member]

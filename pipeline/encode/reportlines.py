@@ -56,6 +56,9 @@ class ReportAddition:
     lines: tuple[Line, ...]
     """What it says: name and value with its unit."""
 
+    gap: float = 0.52
+    """From a name to its value, in shares of the box's width."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SegmentRow:

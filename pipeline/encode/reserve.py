@@ -1,4 +1,4 @@
-"""The reserve of a study as files: a report after TID 1500, a bull's-eye, a table.
+"""The reserve of a study as files: a report after TID 1500, a page, a bull's-eye, a table.
 
 The report names the reports of both states as evidence; its patient, study and date are those of
 the stress series.
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 
+from highdicom import SOPClass
 from highdicom.sr import (
     AlgorithmIdentification,
     Comprehensive3DSR,
@@ -40,8 +41,14 @@ from pipeline.encode.codes import (
     private_scheme,
 )
 from pipeline.encode.context import MAKER, EncodingContext
-from pipeline.encode.perfusion import BULLSEYE, FIGURES
+from pipeline.encode.encapsulated import FILE as PAGE_FILE
+from pipeline.encode.encapsulated import KIND as PAGE_KIND
+from pipeline.encode.encapsulated import Document, document_object
+from pipeline.encode.perfusion import BULLSEYE, FIGURES, PAGE
 from pipeline.encode.provenance import artifact, identification, observer, settle, write_object
+from pipeline.encode.reservepage import TITLE as PAGE_TITLE
+from pipeline.encode.reservepage import reserve_page
+from pipeline.encode.reservestates import BothStates
 from pipeline.encode.table import Row, write_rows
 from pipeline.quiet import quietly
 from pipeline.study import Artifact
@@ -51,11 +58,15 @@ ROLE = "reserve"
 TITLE = "Perfusion reserve index (MPRI)"
 """What the bull's-eye shows."""
 
+DOCUMENT = Document(role="reserve_page", title=PAGE_TITLE, description="Vesalius reserve, one page")
+"""The page as an object."""
+
 Group = MeasurementsAndQualitativeEvaluations
 
 
 def encode_reserve(
     reserve: Reserve,
+    both: BothStates,
     reports: Sequence[Dataset],
     context: EncodingContext,
     folder: Path,
@@ -66,6 +77,8 @@ def encode_reserve(
     ----------
     reserve
         The index of the myocardium and of its parts.
+    both
+        What the two results say.
     reports
         Reports of the rest and of the stress series, in this order; none where there is no DICOM.
     context
@@ -78,9 +91,13 @@ def encode_reserve(
         with quietly():
             document = reserve_report(reserve, reports, context)
             written.append(write_object(document, "report", folder, "report.dcm"))
+            signed = _signed(reserve, both, reports, context)
+            written.append(write_object(signed, PAGE_KIND, folder, PAGE_FILE))
+    (folder / FIGURES).mkdir()
+    (folder / FIGURES / PAGE).write_bytes(reserve_page(reserve, both, None, context))
+    written.append(artifact(PAGE_KIND, folder, f"{FIGURES}/{PAGE}"))
     walls = {s: each.mpri for (s, layer), each in reserve.segments.items() if layer == Layer.WALL}
     if walls:
-        (folder / FIGURES).mkdir()
         write_segments(walls, TITLE, folder / FIGURES / BULLSEYE)
         written.append(artifact("figure", folder, f"{FIGURES}/{BULLSEYE}"))
     written.append(write_rows(_rows(reserve), folder))
@@ -129,6 +146,21 @@ def reserve_report(
     )
     settle(instance, ROLE, header, context)
     return instance
+
+
+def _signed(
+    reserve: Reserve, both: BothStates, reports: Sequence[Dataset], context: EncodingContext
+) -> SOPClass:
+    """Return the page as a DICOM object; it names both reports as what it is about."""
+    header = _header(reports[-1])
+    page = reserve_page(reserve, both, header, context)
+    references = []
+    for report in reports:
+        item = Dataset()
+        item.ReferencedSOPClassUID = report.SOPClassUID
+        item.ReferencedSOPInstanceUID = report.SOPInstanceUID
+        references.append(item)
+    return document_object(page, (DOCUMENT, header, references), context)
 
 
 def _header(report: Dataset) -> Dataset:

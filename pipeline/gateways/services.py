@@ -122,7 +122,7 @@ WRITTEN_CLASSES = {
     LABELMAP_SEGMENTATION: "segmentation, LABELMAP",
     "1.2.840.10008.5.1.4.1.1.88.22": "surgical phases, observed and expected",
     "1.2.840.10008.5.1.4.1.1.88.34": "measurements of a perfusion result, TID 1500",
-    "1.2.840.10008.5.1.4.1.1.104.1": "one-page report of a perfusion result, for a signature",
+    "1.2.840.10008.5.1.4.1.1.104.1": "one page of a perfusion result or a reserve, for a signature",
     "1.2.840.10008.5.1.4.1.1.88.59": "key objects: all that a job found",
 }
 """SOP classes of the objects that are written, and what they are for."""

@@ -142,11 +142,15 @@ def test_what_is_of_signals_is_marked_in_every_output(source: InputSeries, tmp_p
     assert not (found / "flow.nii.gz").exists()
 
 
-def test_a_refused_flow_adds_nothing(source: InputSeries, tmp_path: Path) -> None:
+def test_a_refused_flow_changes_nothing_but_the_page_that_says_why(
+    source: InputSeries, tmp_path: Path
+) -> None:
     written = {}
     for name, flow in (("none", None), ("refused", FlowResult(basis=None, refused="signals"))):
         (tmp_path / name).mkdir()
         result = replace(result_on(source.image), flow=flow)
         found = encode_perfusion(result, source, CONTEXT, tmp_path / name)
         written[name] = {a.relative_path: a.sha256 for a in found}
-    assert written["none"] == written["refused"]
+    other = {name for name, digest in written["none"].items() if written["refused"][name] != digest}
+    assert other == {"report_page.dcm", "figures/report.pdf"}
+    assert written["none"].keys() == written["refused"].keys()

@@ -357,7 +357,7 @@ def test_the_same_result_gives_the_same_bytes(
 ) -> None:
     again = encoded(source, tmp_path / "again")
     names = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file()]
-    assert len(names) == 12
+    assert len(names) == 16
     for name in names:
         assert digest_file(again / name) == digest_file(folder / name), name
 
@@ -425,7 +425,8 @@ def test_a_nifti_series_gets_no_patient_and_no_dicom(source: InputSeries, tmp_pa
         input_digest="",
     )
     found = encoded(nifti, tmp_path / "out")
-    assert {p.suffix for p in found.rglob("*") if p.is_file()} == {".gz", ".png"}
+    suffixes = {p.suffix for p in found.rglob("*") if p.is_file()}
+    assert suffixes == {".csv", ".gz", ".pdf", ".png"}
 
 
 def test_a_real_scanners_series_is_encoded_without_an_error(tmp_path: Path) -> None:

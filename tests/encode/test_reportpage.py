@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline.analyses.perfusion.result import PerfusionResult
+from pipeline.encode.pageparts import NOTICE
 from pipeline.encode.reportlines import ReportAddition, printable
-from pipeline.encode.reportpage import NOTICE, report_figure, report_page
+from pipeline.encode.reportpage import report_figure, report_page
 from pipeline.study import InputSeries
 from tests.support.results import CONTEXT, result_on
 from tests.support.traps import stack

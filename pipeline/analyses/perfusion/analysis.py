@@ -117,7 +117,7 @@ def _assemble(
     read_out = None if isinstance(stated, str) else stated
     segmented = list(_segmented_slices(found))
     aha = measure_segments(segmented, image, read_out)
-    flow = measure_flow(segmented, image, aha, settings.flow)
+    flow = measure_flow(segmented, image, aha, settings.flow, read_out)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
     trust = assess(signs_on(found), pool.trust)
     return PerfusionResult(

@@ -139,7 +139,7 @@ def remeasured(
     segmented = list(_segmented(slices, prepared, labels, insertions))
     anew = measure_segments(segmented, image, read_out)
     aha = _segments(before.aha, anew, [c or i in insertions for i, c in enumerate(changed)])
-    flow = measure_flow(segmented, image, aha, before.flow_of_signals)
+    flow = measure_flow(segmented, image, aha, before.flow_of_signals, read_out)
     kept = tuple(
         note
         for note in before.notes

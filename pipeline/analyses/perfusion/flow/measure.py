@@ -10,11 +10,19 @@ from scipy.ndimage import distance_transform_edt
 from pipeline.analyses.perfusion.aha import SegmentedSlice
 from pipeline.analyses.perfusion.flow.fermi import FermiModel
 from pipeline.analyses.perfusion.flow.inputfunction import InputFunction, input_function
+from pipeline.analyses.perfusion.flow.linear import (
+    before_contrast,
+    blood_course,
+    left_out,
+    pixel_courses,
+    tissue_course,
+)
 from pipeline.analyses.perfusion.flow.modelfree import ModelFree
 from pipeline.analyses.perfusion.flow.response import MOST_FLOW, Deconvolved
 from pipeline.analyses.perfusion.flow.result import (
     CONCENTRATION,
     FERMI,
+    LINEAR,
     MODEL_FREE,
     REFUSE,
     RESEARCH,
@@ -25,6 +33,7 @@ from pipeline.analyses.perfusion.flow.result import (
 from pipeline.analyses.perfusion.measure import mean_curve
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, AhaResult
 from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
+from pipeline.analyses.perfusion.sequence import ReadOut
 from pipeline.imaging.volume import CONCENTRATION_UNIT, TimeSeries
 
 SIGNAL_UNIT = "{intensity}"
@@ -47,9 +56,17 @@ class Arterial:
     source: InputFunction
     """The input function."""
 
+    read_out: ReadOut | None
+    """The sequence by which signals are made linear; None for values that are taken as they
+    are."""
+
 
 def measure_flow(
-    found: Sequence[SegmentedSlice], image: TimeSeries, aha: AhaResult, of_signals: str
+    found: Sequence[SegmentedSlice],
+    image: TimeSeries,
+    aha: AhaResult,
+    of_signals: str,
+    read_out: ReadOut | None = None,
 ) -> FlowResult:
     """Return the flow of each region of the myocardium.
 
@@ -63,25 +80,31 @@ def measure_flow(
         The segments, with their curves.
     of_signals
         What is done with a series of signals: ``refuse`` or ``research``.
+    read_out
+        The sequence, which makes signals linear; None where it is not known.
     """
     in_mmol_l = image.unit == CONCENTRATION_UNIT
     if not in_mmol_l and of_signals == REFUSE:
         return _refused("the values are signals: flow needs concentrations of contrast agent")
     if image.times_are_estimated:
         return _refused("beats are only counted: flow needs the time of each")
-    arterial = _arterial(found, image, in_mmol_l=in_mmol_l)
+    # What the input calls concentrations is made linear already.
+    sequence = None if in_mmol_l else read_out
+    arterial = _arterial(found, image, sequence, in_mmol_l=in_mmol_l or sequence is not None)
     if isinstance(arterial, str):
         return _refused(arterial)
     estimates: list[FlowEstimate] = []
     for one in found:
         estimates += _of_slice(one, image, aha, arterial)
     points = {s.slice_index: int((s.classes == MYOCARDIUM).sum()) for s in found}
+    basis = CONCENTRATION if in_mmol_l else RESEARCH if sequence is None else LINEAR
     return FlowResult(
-        basis=CONCENTRATION if in_mmol_l else RESEARCH,
+        basis=basis,
         refused=None,
-        arterial_input=_record(arterial, CONCENTRATION_UNIT if in_mmol_l else SIGNAL_UNIT),
+        arterial_input=_record(arterial, SIGNAL_UNIT if basis == RESEARCH else CONCENTRATION_UNIT),
         estimates=(*_means(estimates, points), *estimates),
         map=image.volume_like(_mapped(found, image, arterial)),
+        notes=tuple(left_out(found, image, sequence)),
     )
 
 
@@ -97,8 +120,14 @@ def flow_notes(flow: FlowResult, image: TimeSeries) -> Iterator[str]:
     """
     if flow.basis == RESEARCH:
         yield "flow: research, from signal: signals are no concentrations, and this no measurement"
+    elif flow.basis == LINEAR:
+        yield (
+            f"flow: {LINEAR}: relaxation times and agent are taken for granted, and this is no "
+            "measurement"
+        )
     elif flow.refused and image.unit == CONCENTRATION_UNIT:
         yield f"no flow: {flow.refused}"
+    yield from flow.notes
 
 
 def blood_core(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -122,7 +151,11 @@ def _refused(reason: str) -> FlowResult:
 
 
 def _arterial(
-    found: Sequence[SegmentedSlice], image: TimeSeries, *, in_mmol_l: bool
+    found: Sequence[SegmentedSlice],
+    image: TimeSeries,
+    read_out: ReadOut | None,
+    *,
+    in_mmol_l: bool,
 ) -> Arterial | str:
     """Return the sound input function of the highest peak, or why there is none.
 
@@ -131,13 +164,16 @@ def _arterial(
     sound: list[Arterial] = []
     reasons: list[str] = []
     for one in found:
-        curve = mean_curve(one.square, blood_core(one.classes))
+        core = mean_curve(one.square, blood_core(one.classes))
+        curve = blood_course(core, before_contrast(one, image), read_out)
         times = image.times_s[:, one.slice_index]
-        source = input_function(times, curve, in_mmol_l=in_mmol_l)
+        source = (
+            curve if isinstance(curve, str) else input_function(times, curve, in_mmol_l=in_mmol_l)
+        )
         if isinstance(source, str):
             reasons.append(f"slice {one.slice_index}: {source}")
         else:
-            sound.append(Arterial(slice_index=one.slice_index, source=source))
+            sound.append(Arterial(slice_index=one.slice_index, source=source, read_out=read_out))
     if not sound:
         return "; ".join(reasons) or "the left ventricle was found on no slice"
     return max(sound, key=lambda a: float(a.source.blood[a.source.peak]))
@@ -158,7 +194,9 @@ def _of_slice(
     for (index, number, layer), curve in aha.layer_curves.items():
         if index == one.slice_index:
             curves[number, layer] = curve
-    for (segment, layer), curve in curves.items():
+    before = before_contrast(one, image)
+    for (segment, layer), signal in curves.items():
+        curve = tissue_course(signal, before, arterial.read_out)
         above = float(curve.max() - curve[: arterial.source.arrival + 1].mean())
         if not np.isfinite(above) or above <= 0:
             continue
@@ -197,13 +235,17 @@ def _mapped(
         wall = one.classes == MYOCARDIUM
         model = FermiModel(arterial.source, image.times_s[:, one.slice_index])
         on_square = np.zeros(wall.shape, dtype=np.float32)
-        on_square[wall] = model.flows(one.square[:, wall].astype(np.float64))
+        values = one.square[:, wall].astype(np.float64)
+        courses = pixel_courses(values, before_contrast(one, image), arterial.read_out)
+        possible = np.isfinite(courses).all(axis=0)
+        wall[wall] = possible
+        on_square[wall] = model.flows(courses[:, possible])
         shape = (image.array.shape[2], image.array.shape[3])
         share = one.grid.to_slice(wall.astype(np.float32), shape)
-        values = one.grid.to_slice(on_square, shape)
+        flow = one.grid.to_slice(on_square, shape)
         # What lies outside the wall is no flow of 0: it has no part in what is interpolated.
         inside = share > 0.5
-        flows[one.slice_index][inside] = values[inside] / share[inside]
+        flows[one.slice_index][inside] = flow[inside] / share[inside]
     return flows
 
 

@@ -14,6 +14,13 @@ CONCENTRATION = "concentration"
 RESEARCH = "research, from signal"
 """Basis of a flow whose curves are signals: no measurement, whatever it looks like."""
 
+LINEAR = "research, from signal made linear"
+"""Basis of a flow whose curves are signals turned into concentrations by the sequence that the
+header states: for research, too, since the header tells neither relaxation times nor agent."""
+
+MARKED = (RESEARCH, LINEAR)
+"""Bases that every output marks as no measurement."""
+
 FERMI, MODEL_FREE = "fermi", "model_free"
 """Ways to deconvolve."""
 
@@ -92,7 +99,8 @@ class FlowResult:
     """Flow of all regions, or why there is none."""
 
     basis: str | None
-    """``concentration``, or ``research, from signal``; None where flow is refused."""
+    """``concentration``, ``research, from signal``, or ``research, from signal made linear``; None
+    where flow is refused."""
 
     refused: str | None
     """Why there is no flow; None where there is one."""
@@ -107,10 +115,13 @@ class FlowResult:
     """float32 on the grid of the series: flow of each pixel of the myocardium by the best of a
     table of Fermi functions [ml/min/g], 0 elsewhere; None where flow is refused."""
 
+    notes: tuple[str, ...] = ()
+    """Slices that have none, and why."""
+
     @property
     def is_research(self) -> bool:
         """Whether every output marks it as no measurement."""
-        return self.basis == RESEARCH
+        return self.basis in MARKED
 
 
 def flow_outcome(flow: FlowResult | None) -> dict[str, object] | None:
@@ -140,4 +151,4 @@ def of_signals(outcome: object) -> str:
         The flow as JSON values; None of a job that knew of none.
     """
     basis = outcome.get("basis") if isinstance(outcome, Mapping) else None
-    return FROM_SIGNAL if basis == RESEARCH else REFUSE
+    return FROM_SIGNAL if basis in MARKED else REFUSE
