@@ -23,10 +23,6 @@ is off by 3 mm on half of the series."""
 NEAR_MM = 40.0
 """A heart that is found again lies no farther from where it was found first [mm]."""
 
-SEEN = (0.27, 0.87)
-"""Beats of the window on which contrast is in the heart, as shares of it. Those that people label
-are among them, so that the segmentation lies where they see the heart."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreparedSlice:
@@ -92,9 +88,9 @@ def prepare_slice(
     )
     blood = blood_curve(grid.resample(frames, shifts), model.grid_spacing_mm)
     first = first_beat(blood, model.n_beats)
-    # The segmentation stands for the beats on which the heart can be seen: at their median place.
-    begin, end = (round(share * model.n_beats) for share in SEEN)
-    shifts = shifts - np.median(shifts[first + begin : first + end], axis=0)
+    # The segmentation stands for the beats that the model sees: it lies at their median place.
+    seen = slice(first, first + model.n_beats)
+    shifts = shifts - np.median(shifts[seen], axis=0)
     square = grid.resample(frames, shifts)
     beats = normalise(window(square, first, model.n_beats))
     if motion == "deformable":
