@@ -99,7 +99,11 @@ def send(lines: Sequence[Line], url: str, context: ssl.SSLContext) -> None:
                 secured.sendall(framed(line))
             # It returns when the other side has said that it closes, too; an end without that word,
             # as of one that is killed or refuses this side's certificate, is an error.
-            secured.unwrap()
+            plainly = secured.unwrap()
+            # It also returns where something else came instead, and what refuses lies unread.
+            plainly.shutdown(socket.SHUT_WR)
+            if plainly.recv(1):
+                raise ConnectionAbortedError(None, "ended without saying that all was read")
     except (OSError, ssl.SSLError) as problem:
         said = getattr(problem, "reason", None) or problem.strerror or type(problem).__name__
         raise PeerUnavailable(f"syslog {host}:{port}: {said}") from problem
