@@ -133,7 +133,7 @@ def edits(_: Path) -> list[bytes]:
 def read_pixels(content: bytes, folder: Path) -> None:
     """Give a file to the process that decodes, which may be lost on it."""
     try:
-        _decoder().decode(content)
+        _decoder().decode(content, LIMITS.max_pixel_bytes)
     except PipelineError as problem:
         if "gave up" in str(problem):
             _DECODERS.pop().__exit__(None, None, None)

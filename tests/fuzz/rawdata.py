@@ -68,7 +68,7 @@ def hdf5(folder: Path) -> list[bytes]:
 def read_xml(content: bytes, folder: Path) -> None:
     """Read the XML of an MRD file."""
     try:
-        parse_header(content, "input.mrd")
+        parse_header(content, "input.mrd", LIMITS)
     except PipelineError:
         return
 

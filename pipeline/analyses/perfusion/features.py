@@ -25,6 +25,11 @@ SETTLED = 8
 """Rounds in which arrival and baseline settle on each other, at most."""
 
 
+PEAK_SHARE = 0.95
+"""Share of the peak at which it counts as reached: the myocardium stays near its highest value for
+many beats, and noise alone decides which of them is the highest."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baseline:
     """The time before contrast arrives on a slice."""
@@ -161,6 +166,7 @@ def features_of(
     peak = int(curve.argmax())
     height = float(curve[peak]) - level
     arrival = _leaves(curve, times_s, level) if slope > 0 and height > 0 else np.nan
+    reached = int(np.argmax(curve - level >= PEAK_SHARE * height)) if height > 0 else peak
     # A line that leaves the baseline after the peak, or before the series, tells no arrival.
     if not times_s[0] <= arrival <= times_s[peak]:
         arrival = np.nan
@@ -168,7 +174,7 @@ def features_of(
         baseline=level,
         noise=noise,
         arrival_time=_finite(arrival),
-        time_to_peak=_finite(float(times_s[peak]) - arrival),
+        time_to_peak=_finite(float(times_s[reached]) - arrival),
         peak_enhancement=height,
         upslope=rises,
         area=_area(curve - level, times_s, before.arrival_s),
