@@ -1,4 +1,4 @@
-"""The uncertainty map as a DICOM Parametric Map of floats.
+"""Maps of the analysis of perfusion as DICOM Parametric Maps of floats.
 
 References
 ----------
@@ -6,9 +6,11 @@ References
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from highdicom import VOILUTTransformation
 from highdicom.pm import ParametricMap, RealWorldValueMapping
+from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -19,23 +21,67 @@ from pipeline.encode.sources import placed, point_at_sources
 from pipeline.imaging.volume import Volume
 from pipeline.study import InputSeries
 
-ROLE = "uncertainty_map"
 
-WINDOW = (0.1, 0.2)
-"""Centre and width of the window that shows it."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What a map shows, and how."""
+
+    role: str
+    """Role of the object."""
+
+    label: str
+    """Content Label (0070,0080) and LUT Label (0040,9210)."""
+
+    explanation: str
+    """LUT Explanation (0028,3003)."""
+
+    description: str
+    """Content Description (0070,0081)."""
+
+    series: str
+    """Series Description (0008,103E)."""
+
+    quantity: CodedConcept
+    """What the values are."""
+
+    unit: CodedConcept
+    """Their unit."""
+
+    largest: float
+    """Largest value that there is; the smallest is 0."""
+
+    window: tuple[float, float]
+    """Centre and width of the window that shows it."""
 
 
-def uncertainty_object(
-    uncertainty: Volume,
+UNCERTAINTY_MAP = Shown(
+    role="uncertainty_map",
+    label="UNCERTAINTY",
+    explanation="Standard deviation of the myocardium's probability",
+    description="Uncertainty of the myocardium's segmentation",
+    series="Vesalius uncertainty map",
+    quantity=UNCERTAINTY,
+    unit=NO_UNITS,
+    largest=1.0,
+    window=(0.1, 0.2),
+)
+"""Standard deviation of a probability."""
+
+
+def map_object(
+    volume: Volume,
+    shown: Shown,
     source: tuple[InputSeries, Sequence[Dataset]],
     context: EncodingContext,
 ) -> ParametricMap:
-    """Return an uncertainty map as a DICOM object [A75]_.
+    """Return a map as a DICOM object [A75]_.
 
     Parameters
     ----------
-    uncertainty
-        float32 on the grid of the series: standard deviation of a probability.
+    volume
+        float32 on the grid of the series.
+    shown
+        What it shows.
     source
         The series, and a stand-in image for each of its slices.
     context
@@ -43,32 +89,33 @@ def uncertainty_object(
     """
     series, stand_ins = source
     mapping = RealWorldValueMapping(
-        lut_label="UNCERTAINTY",
-        lut_explanation="Standard deviation of the myocardium's probability",
-        unit=NO_UNITS,
-        value_range=(0.0, 1.0),
+        lut_label=shown.label,
+        lut_explanation=shown.explanation,
+        unit=shown.unit,
+        value_range=(0.0, shown.largest),
         slope=1.0,
         intercept=0.0,
-        quantity_definition=UNCERTAINTY,
+        quantity_definition=shown.quantity,
     )
+    centre, width = shown.window
     instance = ParametricMap(
         source_images=stand_ins,
-        pixel_array=placed(uncertainty, stand_ins[0].FrameOfReferenceUID),
+        pixel_array=placed(volume, stand_ins[0].FrameOfReferenceUID),
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
         voi_lut_transformations=[
             VOILUTTransformation(
-                window_center=WINDOW[0], window_width=WINDOW[1], voi_lut_function="LINEAR_EXACT"
+                window_center=centre, window_width=width, voi_lut_function="LINEAR_EXACT"
             )
         ],
-        content_label="UNCERTAINTY",
-        content_description="Uncertainty of the myocardium's segmentation",
-        series_description="Vesalius uncertainty map",
+        content_label=shown.label,
+        content_description=shown.description,
+        series_description=shown.series,
         coding_schemes=[private_scheme()],
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        **identification(ROLE, stand_ins[0], context),
+        **identification(shown.role, stand_ins[0], context),
     )
     instance.Laterality = ""
-    point_at_sources(instance, series, uncertainty.affine, PERFUSION_ANALYSIS)
-    settle(instance, ROLE, stand_ins[0], context)
+    point_at_sources(instance, series, volume.affine, PERFUSION_ANALYSIS)
+    settle(instance, shown.role, stand_ins[0], context)
     return instance

@@ -15,7 +15,7 @@ from pipeline.encode.encapsulated import KIND as PAGE_KIND
 from pipeline.encode.encapsulated import page_object
 from pipeline.encode.figures import overview, write_figures
 from pipeline.encode.flowmap import ROLE as FLOW_MAP
-from pipeline.encode.flowmap import flow_object
+from pipeline.encode.flowmap import shown_flow
 from pipeline.encode.keyobject import (
     FILE,
     KIND,
@@ -24,7 +24,7 @@ from pipeline.encode.keyobject import (
     source_objects,
 )
 from pipeline.encode.overview import overview_object
-from pipeline.encode.parametricmap import uncertainty_object
+from pipeline.encode.parametricmap import UNCERTAINTY_MAP, map_object
 from pipeline.encode.provenance import artifact, write_object
 from pipeline.encode.report import report_object
 from pipeline.encode.reportadditions import additions_of
@@ -134,12 +134,12 @@ def _write_dicom(
         segmentations.append(instance)
         name = f"{segmentation_role(kind)}.dcm"
         written.append(write_object(instance, "segmentation", folder, name))
-    uncertainty = uncertainty_object(result.uncertainty, source, context)
+    uncertainty = map_object(result.uncertainty, UNCERTAINTY_MAP, source, context)
     written.append(write_object(uncertainty, "uncertainty_map", folder, "uncertainty.dcm"))
     maps = [result_object(uncertainty)]
     if result.flow is not None and result.flow.map is not None:
-        is_research = result.flow.is_research
-        flow = flow_object(result.flow.map, source, context, is_research=is_research)
+        shown_as = shown_flow(is_research=result.flow.is_research)
+        flow = map_object(result.flow.map, shown_as, source, context)
         written.append(write_object(flow, FLOW_MAP, folder, "flow.dcm"))
         maps.append(result_object(flow))
     report = report_object(result, series, (segmentations[0], header), context)
