@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.service import Service, working
+from tests.support.service import Service, nurseries, working
 from tests.support.tally import write_volumes
 
 pytestmark = pytest.mark.service
@@ -36,7 +36,13 @@ def test_memory_does_not_grow(make_service: Callable[..., Service], tmp_path: Pa
     service.submit(*write_volumes(tmp_path / "in", WARM_UP_JOBS))
     service.wait_for(WARM_UP_JOBS, 120)
     (child,) = working(worker)
-    watched = {"worker": psutil.Process(worker.pid), "its process": child, "dispatcher": dispatcher}
+    (nursery,) = nurseries(worker)
+    watched = {
+        "worker": psutil.Process(worker.pid),
+        "its process": child,
+        "its nursery": nursery,
+        "dispatcher": dispatcher,
+    }
     before = {name: resident_mib(process) for name, process in watched.items()}
     done, until = WARM_UP_JOBS, time.monotonic() + SECONDS
     while time.monotonic() < until:

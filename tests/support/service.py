@@ -21,6 +21,7 @@ from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import ArtifactRow, Job
 from pipeline.outputs import what_is_wrong
 from pipeline.perform import open_analyses
+from pipeline.sandbox import nursery
 from pipeline.submit import Terms, submit
 from tests.support.tally import SITE
 
@@ -165,13 +166,31 @@ def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def working(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Return the processes of a worker that do jobs; one may end while it is looked at."""
+    """Return the processes of a worker that do jobs."""
+    return [process for process in _alive(worker) if not _reads(process)]
+
+
+def nurseries(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the processes that a worker's readers are made from, and those readers."""
+    return [process for process in _alive(worker) if _reads(process)]
+
+
+def _alive(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return a worker's processes; one may end while it is looked at."""
     found = []
     for child in family(worker):
         with suppress(psutil.NoSuchProcess):
             if child.status() != psutil.STATUS_ZOMBIE:
                 found.append(child)
     return found
+
+
+def _reads(process: psutil.Process) -> bool:
+    """Tell whether a process reads for another that does jobs."""
+    try:
+        return nursery.__name__ in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_until(
