@@ -22,7 +22,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 # Real peers of the tests, from Debian: without them, the tests that need them are skipped.
 SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium wapiti sslscan minisign
 
-.PHONY: help demo page page-check test check servers bench failure soak fuzz train train-perfusion train-reconstruction train-phases \
+.PHONY: help demo page page-check test check servers bench figures failure soak fuzz train train-perfusion train-reconstruction train-phases \
 	constraints lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
@@ -31,7 +31,8 @@ help:
 	@echo "make page    build the page of the review, for the browser"
 	@echo "make test    check style, types and layers, and run the tests"
 	@echo "make check   the same without the tests"
-	@echo "make bench   measure the pipeline's time and memory"
+	@echo "make bench   measure everything beside what a user would pick instead, and write one table"
+	@echo "make figures measure what the documents tell of other subjects"
 	@echo "make failure kill workers, brokers and databases, 200 times over all transports"
 	@echo "make fuzz    feed every reader with damaged inputs, FUZZ_SECONDS each"
 	@echo "make soak    run the service for half an hour and watch its memory"
@@ -91,8 +92,12 @@ check: $(VENV)/.installed-dev page-check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The table beside peers, which it installs into .venv-peers.
 bench: $(VENV)/.installed-dev demo
 	$(BIN)/python -m benchmarks
+
+# What docs/ and the model cards tell of other subjects.
+figures: $(VENV)/.installed-dev demo
 	$(BIN)/python -m benchmarks.reconstruction
 	$(BIN)/python -m benchmarks.phases
 	PYTHONPATH=.:tests/support/site $(BIN)/python -m benchmarks.service

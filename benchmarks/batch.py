@@ -22,7 +22,7 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 
 from benchmarks.inference import bare_sessions, time_bare
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.batch.tables import read_columns

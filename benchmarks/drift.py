@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 from scipy.stats import binomtest
 
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from pipeline.drift.images import image_numbers
 from pipeline.drift.points import Point, points_of
 from pipeline.drift.window import Finding, Limits, compared

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.ndimage import binary_closing, binary_fill_holes, distance_transform_edt, label
 
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from pipeline.analyses.perfusion.flow.fermi import FermiModel
 from pipeline.analyses.perfusion.flow.inputfunction import InputFunction, input_function
 from pipeline.analyses.perfusion.flow.modelfree import ModelFree

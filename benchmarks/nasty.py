@@ -23,7 +23,7 @@ from time import monotonic, perf_counter, sleep
 import psutil
 from pynetdicom import AE
 
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from pipeline.demo import write_study
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import Job

@@ -22,7 +22,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from pipeline.demo import write_study
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.turnaround import quantile, turnarounds

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from models.perfusion.series import label_path, series_paths
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.oneslice import SliceAnalysis, analyse_slice, with_first_members

@@ -20,7 +20,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from playwright.sync_api import Browser, Page
 
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from tests.support.reviewpage import Reader, add_readers, browser, page_served
 
 FRAMES = 30

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import numpy as np
 
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from pipeline.config import read_configuration
 from pipeline.identity import JobIdentity, digest_bytes
 from pipeline.infer.bundle import load_bundle

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from benchmarks.report import RESULTS
+from benchmarks.table import RESULTS
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.compare.comparison import compare
 from pipeline.compare.labels import labels_in

@@ -1,6 +1,5 @@
 """The benchmarks time the same work on both sides of their ratio."""
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,9 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import report
 from benchmarks.command import timed
-from benchmarks.inference import bare_sessions, measure_inference, phantom_series, time_bare
+from benchmarks.inference import bare_sessions, phantom_series, time_bare
 from benchmarks.memory import measure_memory
 from pipeline.analyses.perfusion.analysis import analyse
 from pipeline.analyses.perfusion.networks import open_pool
@@ -45,19 +43,9 @@ def test_bare_runs_as_many_patches_as_serving(sound_bundle: Path) -> None:
     assert [counter.n_patches for counter in counters] == [n_patches] * len(counters)
 
 
-def test_what_is_measured_is_written_for_people_and_machines(
-    sound_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
-    cost = measure_inference(sound_bundle, SETTINGS, n_slices=1, rounds=1)
+def test_the_peak_grows_with_what_is_open_and_analysed(sound_bundle: Path) -> None:
     peak = measure_memory(sound_bundle, SETTINGS, n_slices=1)
     assert 30 < peak.imported_mib < peak.opened_mib < peak.analysed_mib < 2000
-    measured = report.Measured(inference=(cost,), memory=(peak,), command=None, phantom_ms=1.0)
-    text = report.write(measured)
-    assert f"| {cost.ratio:.3f} |" in text
-    document = json.loads((tmp_path / "results/benchmarks.json").read_text())
-    assert document["inference"][0]["ratio"] == cost.ratio
-    assert document["memory"][0]["analysed_mib"] == peak.analysed_mib
 
 
 def test_the_peak_of_a_command_is_its_own() -> None:

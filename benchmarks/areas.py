@@ -1,0 +1,6 @@
+"""What is measured, in the order of the table: each area's module has a function ``measure``."""
+
+AREAS = {
+    "serving": "benchmarks.serving",
+}
+"""Modules by the names of their areas."""
