@@ -3,6 +3,8 @@
 VENV ?= .venv
 DEMO ?= results/demo
 TRAINING ?= ../shared/data/perfusion/internal
+# Many tests wait for servers more than they compute: three at once fill two cores.
+TEST_PROCESSES ?= 3
 FUZZ_SECONDS ?= 300
 FUZZ_TARGETS ?=
 BIN := $(VENV)/bin
@@ -51,7 +53,7 @@ demo: $(VENV)/.installed page
 	@echo "To read them in the browser: $(BIN)/vesalius review --ledger $(DEMO)/ledger.db"
 
 test: check servers page
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal --durations 25
 
 # The page of the review, with Node from a Python package: it lies where the server looks for it.
 page: $(PAGE)/index.html
@@ -166,7 +168,7 @@ constraints: $(VENV)/.installed-dev
 	@mv $(VENV)/constraints.txt constraints.txt
 
 clean:
-	rm -rf $(VENV) page/node_modules $(PAGE) results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-peers page/node_modules $(PAGE) results .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { \
