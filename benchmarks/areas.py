@@ -2,5 +2,6 @@
 
 AREAS = {
     "serving": "benchmarks.serving",
+    "daugs": "benchmarks.daugs",
 }
 """Modules by the names of their areas."""
