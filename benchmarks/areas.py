@@ -3,5 +3,6 @@
 AREAS = {
     "serving": "benchmarks.serving",
     "daugs": "benchmarks.daugs",
+    "models": "benchmarks.models",
 }
 """Modules by the names of their areas."""
