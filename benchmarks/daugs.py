@@ -31,7 +31,10 @@ EXACT = 2
 """Points between patches, as in the paper."""
 
 SAMPLED = 17
-"""Patches of each member that the plain loop is timed on: those of one row of the stride."""
+"""Patches of each member that the plain loop is timed on, at about as many places of the slice."""
+
+FEW = 2
+"""Members that MONAI's sliding window is timed on: all take minutes."""
 
 TOLERANCE = 1e-4
 """Probabilities further apart than this are another result."""
@@ -45,18 +48,15 @@ def measure(terms: Terms) -> Iterator[Row]:
     """Yield DAUGS over the plain loop, and over MONAI's sliding window."""
     stride = 16 if terms.is_small else EXACT
     pool = open_pool(load_bundle(find_bundle("perfusion")))
-    members = [torch_member(name) for name in pool.names]
-    if terms.is_small:
-        pool_members, members = pool.members[:2], members[:2]
-    else:
-        pool_members = pool.members
+    count = FEW if terms.is_small else len(pool.names)
+    members = [torch_member(name) for name in pool.names[:count]]
     beats = prepared_beats(pool)
     # Small inputs are for tests, beside others: threads that wait for each other take minutes.
     torch.set_num_threads(1 if terms.is_small else os.cpu_count() or 1)
     check_same(beats, pool, members[0])
 
-    def ours() -> float:
-        return seconds_of(lambda: whole_pool(beats, pool_members, pool, stride))
+    def ours(count: int) -> float:
+        return seconds_of(lambda: whole_pool(beats, pool.members[:count], pool, stride))
 
     places = places_of(pool.grid, stride)
     sampled = places[:: max(1, len(places) // SAMPLED)]
@@ -67,13 +67,14 @@ def measure(terms: Terms) -> Iterator[Row]:
         return took / share
 
     def monai() -> float:
-        return seconds_of(lambda: [sliding_window(beats, m, pool.grid, stride) for m in members])
+        few = members[:FEW]
+        return seconds_of(lambda: [sliding_window(beats, m, pool.grid, stride) for m in few])
 
-    what = f"DAUGS on one slice, stride {stride}, {len(members)} members"
-    our_times, their_times = in_turn(terms.rounds, ours, loop)
+    what = f"DAUGS on one slice, stride {stride}"
+    our_times, their_times = in_turn(terms.rounds, lambda: ours(count), loop)
     yield Row(
         area="daugs",
-        what=what,
+        what=f"{what}, {count} members",
         against=f"torch {version('torch')}, a patch and a member at a time",
         ours=our_times,
         theirs=their_times,
@@ -82,10 +83,10 @@ def measure(terms: Terms) -> Iterator[Row]:
         "scaled; convolutions are most of the time on both sides, so that the ratio cannot fall "
         "below that of the two libraries' convolutions",
     )
-    our_times, their_times = in_turn(terms.rounds, ours, monai)
+    our_times, their_times = in_turn(terms.rounds, lambda: ours(FEW), monai)
     yield Row(
         area="daugs",
-        what=what,
+        what=f"{what}, {FEW} members",
         against=f"MONAI {version('monai')}'s SlidingWindowInferer, same patches and members",
         ours=our_times,
         theirs=their_times,
