@@ -2,5 +2,7 @@
 
 AREAS = {
     "serving": "benchmarks.serving",
+    "daugs": "benchmarks.daugs",
+    "models": "benchmarks.models",
 }
 """Modules by the names of their areas."""

@@ -3,7 +3,8 @@
 Sessions do not spin: threads that wait for work would take the cores of the other members'
 sessions. They share one memory arena and plan no memory ahead: with an arena and a plan each, which
 is ONNX Runtime's default, four members kept 1435 MiB instead of 440 and took 1.5 times as long. One
-session may be run from several threads at once.
+session may be run from several threads at once. On a graphics card they run by IO binding
+(``pipeline/infer/bound.py``).
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,15 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from pipeline.errors import BundleRejected, ModelContractBroken, UnusableCall
 from pipeline.identity import digest_bytes
+from pipeline.infer.bound import CUDA, CUDA_OPTIONS, BoundSession, pinned_memory
 from pipeline.infer.bundle import Member
 from pipeline.infer.interrupt import current
 
 CPU = ("CPUExecutionProvider",)
 """The provider that every installation has."""
+
+PACKAGES = {CUDA: "onnxruntime-gpu in the place of onnxruntime, and CUDA 12 with cuDNN 9"}
+"""What has to be installed for other providers."""
 
 REFUSALS = (
     runtime_errors.Fail,
@@ -170,15 +175,21 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
     if digest_bytes(content) != member.sha256:
         raise BundleRejected(f"{member.path}: altered since the bundle was loaded")
     try:
-        session: Session = onnxruntime.InferenceSession(
-            content, sess_options=_options(threads), providers=list(providers)
+        session = onnxruntime.InferenceSession(
+            content,
+            sess_options=_options(threads),
+            providers=list(providers),
+            provider_options=[CUDA_OPTIONS if name == CUDA else {} for name in providers],
         )
     except REFUSALS as problem:
         raise BundleRejected(f"{member.path}: ONNX Runtime cannot run it") from problem
     # A provider that fails to start is replaced by the CPU with no more than a line in the log.
     if session.get_providers()[0] != providers[0]:
-        raise UnusableCall(f"execution provider {providers[0]} does not start")
-    return session
+        raise UnusableCall(f"execution provider {providers[0]} does not start{_needs(providers)}")
+    if providers[0] == CUDA:
+        return BoundSession(session, "cuda", pinned_memory(CUDA))
+    plain: Session = session
+    return plain
 
 
 def check_providers(providers: Sequence[str]) -> None:
@@ -194,8 +205,14 @@ def check_providers(providers: Sequence[str]) -> None:
     if missing or not providers:
         raise UnusableCall(
             f"execution provider {', '.join(missing) or 'of no name'} is not available; available: "
-            f"{', '.join(available)}"
+            f"{', '.join(available)}{_needs(missing)}"
         )
+
+
+def _needs(providers: Sequence[str]) -> str:
+    """Return what has to be installed for providers, as the end of a message."""
+    needed = [f"{name} needs {PACKAGES[name]}" for name in providers if name in PACKAGES]
+    return "".join(f"; {one}" for one in needed)
 
 
 def run_session(

@@ -57,10 +57,11 @@ def test_each_thing_that_is_wrong_is_told_with_its_remedy(tmp_path: Path) -> Non
         f'[models]\npath = "{models}"\n[ledger]\nurl = "postgresql://u:secret@127.0.0.1:9/none"\n'
         f'[service]\nbroker = "redis://:secret@127.0.0.1:{free_port()}/0"\n'
         f'output = "{tmp_path / "taken"}"\n[worker]\nprocesses = 99\nthreads = 99\n'
-        'providers = ["TensorrtExecutionProvider"]\n',
+        'providers = ["CUDAExecutionProvider"]\n',
     )
     assert status == 1
     wrong = {what for what, (level, _, _) in found.items() if level == "fail"}
     assert wrong == {"broker", "ledger", "results", "bundles", "cores", "providers"}
     assert all(found[what][2] for what in wrong)
+    assert "onnxruntime-gpu" in found["providers"][1]
     assert "secret" not in str(found)
