@@ -2,5 +2,8 @@
 
 AREAS = {
     "serving": "benchmarks.serving",
+    "ingest": "benchmarks.ingest",
+    "encode": "benchmarks.encode",
+    "start": "benchmarks.start",
 }
 """Modules by the names of their areas."""
