@@ -4,5 +4,8 @@ AREAS = {
     "serving": "benchmarks.serving",
     "daugs": "benchmarks.daugs",
     "models": "benchmarks.models",
+    "ingest": "benchmarks.ingest",
+    "encode": "benchmarks.encode",
+    "start": "benchmarks.start",
 }
 """Modules by the names of their areas."""

@@ -25,10 +25,8 @@ from pipeline.analyses.reconstruction.result import ReconstructionResult
 from pipeline.analysis import Analysis, Kind, Performed
 from pipeline.bundled.kinds import bundled_kinds, registered_kinds
 from pipeline.config import Configuration
-from pipeline.encode.context import encoding_context
-from pipeline.encode.evidence import write_perfusion_evidence, write_reconstruction_evidence
-from pipeline.encode.perfusion import encode_perfusion, encoding_notes
-from pipeline.encode.reconstruction import encode_reconstruction, why_no_dicom
+from pipeline.encode.context import encoding_context, encoding_notes
+from pipeline.encode.places import why_no_dicom
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
 from pipeline.infer.bundle import Bundle, find_bundle
 from pipeline.infer.session import Compute
@@ -87,6 +85,10 @@ class Perfusion:
         analysing = perf_counter()
         result = analyse(series, pool, self._settings, progress)
         encoding = perf_counter()
+        # Only now: the libraries that write take longer to load than networks do.
+        from pipeline.encode.evidence import write_perfusion_evidence
+        from pipeline.encode.perfusion import encode_perfusion
+
         context = encoding_context(
             series,
             job_id,
@@ -163,6 +165,10 @@ class Reconstruction:
             evidence=asked if self._output.evidence else None,
         )
         encoding = perf_counter()
+        # Only now: the libraries that write take longer to load than networks do.
+        from pipeline.encode.evidence import write_reconstruction_evidence
+        from pipeline.encode.reconstruction import encode_reconstruction
+
         context = encoding_context(
             series,
             job_id,

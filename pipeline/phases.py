@@ -13,10 +13,7 @@ from pipeline.analyses.phases.networks import PhaseNetworks, open_phases
 from pipeline.analyses.phases.result import PhasesResult
 from pipeline.analysis import Performed
 from pipeline.config import Configuration
-from pipeline.encode.context import encoding_context
-from pipeline.encode.evidence import write_phases_evidence
-from pipeline.encode.perfusion import encoding_notes
-from pipeline.encode.phases import encode_phases
+from pipeline.encode.context import encoding_context, encoding_notes
 from pipeline.errors import NotApplicable
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.session import Compute
@@ -80,6 +77,10 @@ class Phases:
             progress=lambda done: progress(min(1.0, done / n_all)),
         )
         result = replace(result, notes=(*series.notes, *pictures.notes, *result.notes))
+        # Only now: the libraries that write take longer to load than networks do.
+        from pipeline.encode.evidence import write_phases_evidence
+        from pipeline.encode.phases import encode_phases
+
         encoding = perf_counter()
         context = encoding_context(
             series,

@@ -16,9 +16,8 @@ from pipeline import __version__
 from pipeline.analyses.perfusion.reserve import MEASURES, Index, Reserve, Side, reserve_of
 from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
 from pipeline.encode.context import EncodingContext
-from pipeline.encode.reserve import encode_reserve
+from pipeline.encode.places import TABLE
 from pipeline.encode.reservestates import BothStates
-from pipeline.encode.table import FILE as TABLE
 from pipeline.errors import AnalysisFailed, NotApplicable, PipelineError
 from pipeline.flush import flush_tree
 from pipeline.identity import JobIdentity, digest_bytes, digest_settings
@@ -194,6 +193,9 @@ def _computed(asked: Asked, files: Path) -> tuple[dict[str, object], tuple[Artif
         notes=notes,
     )
     reports = reports_of((asked.rest, asked.stress))
+    # Only now: a run without a pair of series needs no library that writes.
+    from pipeline.encode.reserve import encode_reserve
+
     artifacts = encode_reserve(found, both, reports, _context(asked), files)
     outcome = {
         "measurements": [asdict(each) for each in _measurements(found)],

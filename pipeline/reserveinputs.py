@@ -10,8 +10,8 @@ from pydicom.dataset import Dataset
 
 from pipeline.analyses.perfusion.reserve import Side
 from pipeline.analyses.perfusion.segments import Layer
+from pipeline.encode.places import TABLE
 from pipeline.encode.reservestates import StateSummary, flow_of, notes_of, slices_of
-from pipeline.encode.table import FILE as TABLE
 from pipeline.errors import StudyRejected
 from pipeline.identity import digest_set
 from pipeline.imaging.nifti import read_header

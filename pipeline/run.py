@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pipeline.analysis import Analysis
 from pipeline.driftsettings import DriftSettings
-from pipeline.encode.reconstruction import reconstructed_images
+from pipeline.encode.places import reconstructed_images
 from pipeline.errors import UnusableCall
 from pipeline.guards import doubt
 from pipeline.ingest.inventory import take_inventory

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.analysis import Analysis
-from pipeline.encode.reconstruction import reconstructed_images
+from pipeline.encode.places import reconstructed_images
 from pipeline.errors import UnreadableFile, UnusableCall
 from pipeline.guards import doubt
 from pipeline.ingest.candidate import Candidate, Refusal

@@ -18,7 +18,7 @@ from pipeline.analysis import Performed
 from pipeline.bundled.manifest import SiteManifest, parse_manifest
 from pipeline.config import Configuration
 from pipeline.encode.context import encoding_context
-from pipeline.encode.volumeresult import encode_volume_result, volumes_of
+from pipeline.encode.labels import volumes_of
 from pipeline.errors import BundleRejected, NotApplicable, UnreadableFile, UnusableCall
 from pipeline.imaging.volume import Volume
 from pipeline.infer.bundle import METADATA, Bundle
@@ -187,6 +187,9 @@ class BundledAnalysis:
             frame_of_reference_uid=image.frame_of_reference_uid,
         )
         result = analyse(volume, network, self._declaration, progress)
+        # Only now: the libraries that write take longer to load than networks do.
+        from pipeline.encode.volumeresult import encode_volume_result
+
         encoding = perf_counter()
         context = encoding_context(
             series, job_id, self.bundle, segmentation_types=self._segmentation_types

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from pipeline.encode.volumeresult import Coded, LabelledStructure
+from pipeline.encode.labels import Coded, LabelledStructure
 from pipeline.errors import UnusableCall
 from pipeline.routing.attributes import Attributes
 from pipeline.routing.rules import Condition, conditions

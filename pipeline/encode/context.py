@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pipeline import __version__
 from pipeline.identity import JOB_NAMESPACE, derived_uid
 from pipeline.infer.bundle import Bundle
-from pipeline.study import Series
+from pipeline.study import InputSeries, Series, VideoSeries
 
 MAKER = "Vesalius"
 """Manufacturer (0008,0070) of what is written, and name of the software."""
@@ -175,3 +175,13 @@ def is_date(value: str) -> bool:
 def is_time(value: str) -> bool:
     """Tell whether a text is a TM value that names a time of day."""
     return _TIME.fullmatch(value) is not None
+
+
+def encoding_notes(series: InputSeries | VideoSeries) -> tuple[str, ...]:
+    """Return what a reader should know of the objects of a series."""
+    if series.header is None or stated_moment(series.header) is not None:
+        return ()
+    return (
+        "the source states no date: ContentDate (0008,0023) of the results is "
+        f"{UNKNOWN_DATE}, a placeholder",
+    )

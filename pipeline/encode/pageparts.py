@@ -207,7 +207,12 @@ def set_title(axes: Axes, title: str) -> None:
 def blank(figure: Figure, part: SubplotSpec) -> Axes:
     """Return axes from 0 to 1 of which nothing is seen."""
     axes = figure.add_subplot(part)
+    clear_axes(axes)
+    return axes
+
+
+def clear_axes(axes: Axes) -> None:
+    """Have axes go from 0 to 1, with nothing of them seen."""
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
-    return axes

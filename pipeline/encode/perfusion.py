@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.encode.bullseye import write_bullseye, write_flow_bullseye
-from pipeline.encode.context import UNKNOWN_DATE, EncodingContext, stated_moment
+from pipeline.encode.context import EncodingContext, encoding_notes
 from pipeline.encode.encapsulated import FILE as PAGE_FILE
 from pipeline.encode.encapsulated import KIND as PAGE_KIND
 from pipeline.encode.encapsulated import page_object
@@ -25,17 +25,18 @@ from pipeline.encode.keyobject import (
 )
 from pipeline.encode.overview import overview_object
 from pipeline.encode.parametricmap import UNCERTAINTY_MAP, map_object
+from pipeline.encode.places import FIGURES
 from pipeline.encode.provenance import artifact, write_object
 from pipeline.encode.report import report_object
 from pipeline.encode.reportadditions import additions_of
-from pipeline.encode.reportpage import report_page
+from pipeline.encode.reportpage import report_pages
 from pipeline.encode.segmentation import segmentation_object, segmentation_role
 from pipeline.encode.sources import source_header, stand_ins
 from pipeline.encode.table import write_table
 from pipeline.imaging.nifti import write_volume
 from pipeline.imaging.volume import Volume
 from pipeline.quiet import quietly
-from pipeline.study import Artifact, InputSeries, VideoSeries
+from pipeline.study import Artifact, InputSeries
 
 DESCRIPTION = (
     "Perfusion analysis: measurements, overview, a page to sign, segmentation and its uncertainty; "
@@ -43,9 +44,6 @@ DESCRIPTION = (
     "research only."
 )
 """What the key objects are."""
-
-FIGURES = "figures"
-"""Name of the folder that figures go to."""
 
 BULLSEYE = "bullseye.png"
 """The bull's-eye among them."""
@@ -79,18 +77,17 @@ def encode_perfusion(
         If a result does not lie on the grid of its source.
     """
     written: list[Artifact] = []
-    if series.header is not None:
-        # Values of the source that break the standard are copied as they are, not judged here.
-        with quietly():
-            written += _write_dicom(result, series, context, folder)
+    # Values of the source that break the standard are copied as they are, not judged here.
+    with quietly():
+        notes, more = encoding_notes(series), additions_of(result)
+        pages = report_pages(result, series, context, notes=notes, additions=more)
+        if series.header is not None:
+            written += _write_dicom(result, series, context, pages.named, folder)
     for name, volume in _volumes(result):
         write_volume(volume, folder / f"{name}.nii.gz")
         written.append(artifact("nifti", folder, f"{name}.nii.gz"))
     (folder / FIGURES).mkdir()
-    notes = encoding_notes(series)
-    more = additions_of(result)
-    page = report_page(result, series, context, named=False, notes=notes, additions=more)
-    (folder / FIGURES / PAGE).write_bytes(page)
+    (folder / FIGURES / PAGE).write_bytes(pages.plain)
     written.append(artifact(PAGE_KIND, folder, f"{FIGURES}/{PAGE}"))
     for name in write_figures(series.image, result, folder / FIGURES):
         written.append(artifact("figure", folder, f"{FIGURES}/{name}"))
@@ -103,16 +100,6 @@ def encode_perfusion(
     return tuple(written)
 
 
-def encoding_notes(series: InputSeries | VideoSeries) -> tuple[str, ...]:
-    """Return what a reader should know of the objects of a series."""
-    if series.header is None or stated_moment(series.header) is not None:
-        return ()
-    return (
-        "the source states no date: ContentDate (0008,0023) of the results is "
-        f"{UNKNOWN_DATE}, a placeholder",
-    )
-
-
 def _volumes(result: PerfusionResult) -> Iterator[tuple[str, Volume]]:
     """Yield what is written as NIfTI, by name."""
     yield "segmentation", result.segmentation
@@ -122,7 +109,11 @@ def _volumes(result: PerfusionResult) -> Iterator[tuple[str, Volume]]:
 
 
 def _write_dicom(
-    result: PerfusionResult, series: InputSeries, context: EncodingContext, folder: Path
+    result: PerfusionResult,
+    series: InputSeries,
+    context: EncodingContext,
+    page: bytes,
+    folder: Path,
 ) -> list[Artifact]:
     """Write the DICOM objects."""
     header = source_header(series)
@@ -146,9 +137,6 @@ def _write_dicom(
     written.append(write_object(report, "report", folder, "report.dcm"))
     picture = overview_object(overview(series.image, result), (series, header), context)
     written.append(write_object(picture, "overview", folder, "overview.dcm"))
-    notes = encoding_notes(series)
-    more = additions_of(result)
-    page = report_page(result, series, context, named=True, notes=notes, additions=more)
     signed = page_object(page, (series, header), context)
     written.append(write_object(signed, PAGE_KIND, folder, PAGE_FILE))
     shown = [series.frames[s.peak_beat][s.slice_index] for s in result.slices if s.chosen_member]

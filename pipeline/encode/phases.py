@@ -19,7 +19,6 @@ from pipeline.encode.keyobject import (
     key_object_document,
     result_object,
 )
-from pipeline.encode.perfusion import FIGURES
 from pipeline.encode.phasereport import phases_report
 from pipeline.encode.phaseribbon import write_ribbon
 from pipeline.encode.phasestext import (
@@ -29,6 +28,7 @@ from pipeline.encode.phasestext import (
     write_seconds,
     write_segments,
 )
+from pipeline.encode.places import FIGURES
 from pipeline.encode.provenance import artifact, write_object
 from pipeline.encode.sources import source_header
 from pipeline.quiet import quietly

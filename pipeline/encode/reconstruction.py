@@ -24,7 +24,7 @@ from pipeline.encode.keyobject import (
 )
 from pipeline.encode.mrimage import ROLE, classic_images
 from pipeline.encode.mrseries import ImageSeries
-from pipeline.encode.perfusion import FIGURES
+from pipeline.encode.places import FIGURES, IMAGES, why_no_dicom
 from pipeline.encode.provenance import artifact, write_object
 from pipeline.encode.reconstructionfigures import write_reconstruction_figure
 from pipeline.errors import ModelContractBroken
@@ -42,24 +42,6 @@ DESCRIPTION = (
     "data perturbed within their noise lie apart. For research only."
 )
 """What the key objects are."""
-
-IMAGES = "images"
-"""Name of the folder that classic images go to."""
-
-
-def why_no_dicom(series: RawSeries) -> str | None:
-    """Return why raw data get no DICOM images; None if they do.
-
-    Parameters
-    ----------
-    series
-        The raw data.
-    """
-    if series.header is None:
-        return "no DICOM images: nothing is known of patient and study; give a reference series"
-    if series.kspace.affine is None:
-        return "no DICOM images: the place in the patient is not known; give a reference series"
-    return None
 
 
 def encode_reconstruction(
@@ -122,20 +104,6 @@ def reconstructed_series(
     if series.kspace.affine is None:
         raise ModelContractBroken(f"{series.label}: images without a place are no series")
     return _as_input(_image_series(result, series, context), folder)
-
-
-def reconstructed_images(folder: Path) -> Path | None:
-    """Return where a reconstruction wrote its images: DICOM before NIfTI, None if there are none.
-
-    Parameters
-    ----------
-    folder
-        The folder that ``encode_reconstruction`` wrote into.
-    """
-    for name in (IMAGES, "enhanced.dcm", "magnitude.nii.gz"):
-        if (folder / name).exists():
-            return folder / name
-    return None
 
 
 def _image_series(

@@ -6,6 +6,7 @@ without global state, with the same bytes each time.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,6 +28,7 @@ from pipeline.encode.pageparts import (
     a4_page,
     as_pdf,
     blank,
+    clear_axes,
     draw_additions,
     draw_columns,
     draw_head,
@@ -64,34 +66,38 @@ TITLE = "First-pass myocardial perfusion"
 """What the page is about."""
 
 
-def report_page(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportPages:
+    """The page in both its forms, as PDF, the same bytes each time."""
+
+    plain: bytes
+    """Without who was imaged."""
+
+    named: bytes
+    """With it: only inside an object of that patient."""
+
+
+def report_pages(
     result: PerfusionResult,
     series: InputSeries,
     context: EncodingContext,
     *,
-    named: bool,
     notes: Sequence[str] = (),
     additions: Sequence[ReportAddition] = (),
-) -> bytes:
-    """Return the page as a PDF, the same bytes each time.
+) -> ReportPages:
+    """Return the page without and with who was imaged; the parameters are those of the figure.
 
-    Parameters
-    ----------
-    result
-        What was found.
-    series
-        The series that it was found on.
-    context
-        What it is made under.
-    named
-        Whether the page says who was imaged: only inside an object of that patient.
-    notes
-        What a reader should know beside the result's own notes.
-    additions
-        What other parts of the analysis add.
+    It is laid out once: its head alone differs.
     """
-    figure = report_figure(result, series, context, named=named, notes=notes, additions=additions)
-    return as_pdf(figure)
+    figure = report_figure(result, series, context, named=False, notes=notes, additions=additions)
+    plain = as_pdf(figure)
+    if series.header is None:
+        return ReportPages(plain=plain, named=plain)
+    head = figure.axes[0]
+    head.clear()
+    clear_axes(head)
+    _head(head, result, series, named=True)
+    return ReportPages(plain=plain, named=as_pdf(figure))
 
 
 def report_figure(
@@ -103,11 +109,26 @@ def report_figure(
     notes: Sequence[str] = (),
     additions: Sequence[ReportAddition] = (),
 ) -> Figure:
-    """Return the page as a figure; the parameters are those of :func:`report_page`."""
+    """Return the page as a figure.
+
+    Parameters
+    ----------
+    result
+        What was found.
+    series
+        The series that it was found on.
+    context
+        What it is made under.
+    named
+        Whether the page says who was imaged.
+    notes
+        What a reader should know beside the result's own notes.
+    additions
+        What other parts of the analysis add.
+    """
     heights = (1.0, 4.6, 2.9, 1.15, 1.3, 0.5, 0.6) if additions else (1.0, 4.9, 3.7, 1.4, 0.5, 0.6)
     figure, parts = a4_page(heights)
-    known = person_lines(series.header) if named and series.header is not None else ()
-    draw_head(blank(figure, parts[0]), TITLE, (*known, *series_lines(series, result)))
+    _head(blank(figure, parts[0]), result, series, named=named)
     _slices(figure, parts[1], series.image, result)
     _segments(figure, parts[2], result)
     if additions:
@@ -117,6 +138,12 @@ def report_figure(
     draw_versions(blank(figure, parts[-2]), version_lines(context))
     draw_signature(blank(figure, parts[-1]))
     return figure
+
+
+def _head(axes: Axes, result: PerfusionResult, series: InputSeries, *, named: bool) -> None:
+    """Draw what was imaged and, where it is to be told, who."""
+    known = person_lines(series.header) if named and series.header is not None else ()
+    draw_head(axes, TITLE, (*known, *series_lines(series, result)))
 
 
 def _slices(figure: Figure, part: SubplotSpec, image: TimeSeries, result: PerfusionResult) -> None:

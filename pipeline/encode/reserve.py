@@ -44,7 +44,8 @@ from pipeline.encode.context import MAKER, EncodingContext
 from pipeline.encode.encapsulated import FILE as PAGE_FILE
 from pipeline.encode.encapsulated import KIND as PAGE_KIND
 from pipeline.encode.encapsulated import Document, document_object
-from pipeline.encode.perfusion import BULLSEYE, FIGURES, PAGE
+from pipeline.encode.perfusion import BULLSEYE, PAGE
+from pipeline.encode.places import FIGURES
 from pipeline.encode.provenance import artifact, identification, observer, settle, write_object
 from pipeline.encode.reservepage import TITLE as PAGE_TITLE
 from pipeline.encode.reservepage import reserve_page

@@ -5,14 +5,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.analyses.perfusion.result import PerfusionResult
+from pipeline.encode.places import TABLE
 from pipeline.encode.provenance import artifact
 from pipeline.study import Artifact
 
 KIND = "table"
 """Kind of the artifact."""
-
-FILE = "measurements.csv"
-"""Its file."""
 
 COLUMNS = ("slice", "structure", "segment", "segment_name", "layer", "name", "value", "unit")
 """Columns: slices and segments by their numbers, slices from 0; empty where there is none."""
@@ -27,11 +25,11 @@ def write_table(result: PerfusionResult, folder: Path) -> Artifact:
 
 def write_rows(rows: Iterable[Row], folder: Path) -> Artifact:
     """Write rows of ``COLUMNS`` into a folder, and return the record of the file."""
-    with (folder / FILE).open("w", newline="", encoding="utf-8") as file:
+    with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(rows)
-    return artifact(KIND, folder, FILE)
+    return artifact(KIND, folder, TABLE)
 
 
 def _rows(result: PerfusionResult) -> Iterator[Row]:

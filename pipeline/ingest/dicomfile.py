@@ -12,6 +12,7 @@ import hashlib
 import struct
 import zlib
 from dataclasses import dataclass, field
+from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import BinaryIO
@@ -45,6 +46,9 @@ ENDINGS = (".dcm", ".dicom", ".ima")
 """File name endings that claim to be DICOM."""
 
 PREAMBLE = 128
+LONGEST_HEADER = 1 << 20
+"""A longer header [byte] is read from the disk, element by element."""
+
 TRANSFER_SYNTAX_UID = 0x00020010
 
 PARSE_ERRORS = (
@@ -81,6 +85,9 @@ class DicomFile:
 
     sha256: str
     """SHA-256 of its bytes, hexadecimal."""
+
+    size: int
+    """Its length [byte]."""
 
     transfer_syntax_uid: UID
     """Transfer Syntax UID (0002,0010)."""
@@ -154,12 +161,15 @@ def _read(path: Path, name: str, limits: Limits, found: Structure) -> DicomFile:
             if found.pixels is not None and found.pixels.length is None:
                 count_fragments(data, found.pixels, limits.max_fragments)
         digest = hashlib.sha256(data).hexdigest()
-        file.seek(0)
-        header = parse(file, stop_before_pixels=True)
+        # From memory what is before the pixel data: each element costs reads and seeks of a file.
+        before = size if found.pixels is None else size - found.pixels.available
+        is_whole = syntax == DeflatedExplicitVRLittleEndian or before > LONGEST_HEADER
+        header = parse(file if is_whole else BytesIO(data[:before]), stop_before_pixels=True)
     return DicomFile(
         path=path,
         name=name,
         sha256=digest,
+        size=size,
         transfer_syntax_uid=syntax,
         header=header,
         pixels=found.pixels,

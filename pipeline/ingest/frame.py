@@ -123,6 +123,20 @@ class Plane:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NativePixels:
+    """Where the stored values of a single frame lie in its file, not compressed."""
+
+    offset: int
+    """Where they begin [byte]."""
+
+    dtype: str
+    """How each is stored: ``<u2``, ``<i2`` and the like, little endian."""
+
+    unused_bits: int
+    """Bits Allocated (0028,0100) less Bits Stored (0028,0101): no part of the value."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
     """One frame: an instance of its own, or one of a multi-frame instance."""
 
@@ -156,6 +170,9 @@ class Frame:
     unit: str | None = None
     """UCUM code of the values, where they are concentrations: slope and intercept are then those
     of the mapping that says so."""
+
+    native: NativePixels | None = None
+    """Where its values lie, where that is known before its file is parsed again."""
 
     @property
     def named(self) -> str:

@@ -5,6 +5,8 @@ References
 .. [A36] DICOM PS3.3, A.4 MR Image IOD, A.36 Enhanced MR Image IOD, A.71 legacy converted.
 """
 
+from dataclasses import replace
+
 from pydicom.uid import (
     CTImageStorage,
     EnhancedMRImageStorage,
@@ -19,7 +21,7 @@ from pipeline.ingest.dicomfile import DicomFile
 from pipeline.ingest.enhanced import enhanced_frames
 from pipeline.ingest.frame import Frame, Instance, PatientIdentity
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.pixelmodule import check_hounsfield, check_pixels
+from pipeline.ingest.pixelmodule import check_hounsfield, check_pixels, native_pixels
 from pipeline.ingest.sides import check_sides, laterality_of
 from pipeline.ingest.uids import is_uid
 
@@ -101,4 +103,4 @@ def _frames(file: DicomFile, instance: Instance, limits: Limits) -> tuple[Frame,
         check_hounsfield(file.header)
     frame = classic_frame(file.header, instance)
     check_sides(file.header, frame.plane)
-    return (frame,)
+    return (replace(frame, native=native_pixels(file)),)

@@ -29,6 +29,7 @@ from pydicom.uid import (
 from pipeline.errors import UnreadableFile
 from pipeline.ingest.attributes import number, tag_text, text, whole_number
 from pipeline.ingest.dicomfile import DicomFile
+from pipeline.ingest.frame import NativePixels
 from pipeline.ingest.limits import Limits
 
 NATIVE = frozenset(
@@ -55,6 +56,9 @@ COMPRESSED = frozenset(
     }
 )
 """Compressed transfer syntaxes that are decoded."""
+
+PLAIN = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian})
+"""Those whose pixel data lies in the file as this machine holds it."""
 
 PIXEL_DATA = 0x7FE00010
 BITS_ALLOCATED = (8, 16, 32)
@@ -103,6 +107,25 @@ def check_description(header: Dataset) -> None:
     representation = whole_number(header, "PixelRepresentation")
     if representation not in (0, 1):
         raise UnreadableFile(f"{tag_text('PixelRepresentation')} is {representation}")
+
+
+def native_pixels(file: DicomFile) -> NativePixels | None:
+    """Return where a single frame's values lie in a file that was checked.
+
+    None where they have to be decoded, inflated or turned, or where there are more frames.
+    """
+    pixels, header = file.pixels, file.header
+    if pixels is None or file.transfer_syntax_uid not in PLAIN:
+        return None
+    if whole_number(header, "NumberOfFrames", 1) != 1:
+        return None
+    allocated = whole_number(header, "BitsAllocated")
+    kind = "i" if whole_number(header, "PixelRepresentation") else "u"
+    return NativePixels(
+        offset=file.size - pixels.available,
+        dtype=f"<{kind}{allocated // 8}",
+        unused_bits=allocated - whole_number(header, "BitsStored"),
+    )
 
 
 def rescale(item: Dataset) -> tuple[float, float]:

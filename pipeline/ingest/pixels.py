@@ -24,7 +24,7 @@ from pipeline.ingest.codestream import Picture, check_codestreams
 from pipeline.ingest.consistency import grouped
 from pipeline.ingest.decoding import Decoder
 from pipeline.ingest.dicomfile import DECODE_ERRORS, parse
-from pipeline.ingest.frame import Frame, Instance
+from pipeline.ingest.frame import Frame, Instance, NativePixels
 from pipeline.ingest.pixelmodule import COMPRESSED
 from pipeline.ingest.series import Assembly
 from pipeline.quiet import quietly
@@ -123,7 +123,9 @@ def _convert(dataset: Dataset, tag: BaseTag) -> None:
 
 def _stored_values(content: bytes, frames: list[Frame], decoder: Decoder) -> NDArray[np.generic]:
     """Return the stored values of an instance. Shape ``(frames, rows, columns)``."""
-    instance = frames[0].instance
+    instance, native = frames[0].instance, frames[0].native
+    if native is not None:
+        return _native_values(content, frames[0], native)
     try:
         dataset = parse(BytesIO(content), stop_before_pixels=False)
         if instance.transfer_syntax_uid in COMPRESSED:
@@ -152,6 +154,24 @@ def _stored_values(content: bytes, frames: list[Frame], decoder: Decoder) -> NDA
             f"instance {instance.named}: decoded to {stored.shape}, {expected} described"
         )
     return stored
+
+
+def _native_values(
+    content: bytes, frame: Frame, native: NativePixels
+) -> NDArray[np.unsignedinteger | np.signedinteger]:
+    """Return the values of a single frame that is not compressed. Shape ``(1, rows, columns)``.
+
+    The file's digest is that of the file that was checked, so its values lie where they lay then,
+    and nothing has to be parsed again.
+    """
+    count = frame.rows * frame.columns
+    values: NDArray[np.unsignedinteger | np.signedinteger] = np.frombuffer(
+        content, native.dtype, count, native.offset
+    )
+    if native.unused_bits:
+        # What lies above the highest stored bit, an overlay perhaps, is no part of the value.
+        values = (values << native.unused_bits) >> native.unused_bits
+    return values.reshape(1, frame.rows, frame.columns)
 
 
 def _modality_values(stored: NDArray[np.generic], frame: Frame) -> NDArray[np.float32]:

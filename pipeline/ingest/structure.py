@@ -75,6 +75,9 @@ class _Level:
     end: int | None
     implicit: bool
 
+    bound: int
+    """Where the innermost level of stated length ends that holds this one, or is it."""
+
 
 def walk(
     data: bytes | mmap, start: int, encoding: Encoding, max_nesting: int, found: Structure
@@ -152,7 +155,8 @@ class _Walk:
         self.long = struct.Struct(order + "L")
         self.tag = struct.Struct(order + "HH")
         self.last = 0
-        self.stack = [_Level(kind="data set", end=len(data), implicit=encoding.implicit)]
+        end = len(data)
+        self.stack = [_Level(kind="data set", end=end, implicit=encoding.implicit, bound=end)]
 
     def run(self, position: int) -> None:
         """Step through everything that is open until nothing is, or the pixel data begins."""
@@ -195,7 +199,7 @@ class _Walk:
 
     def _prefix(self, position: int, level: _Level, tag: int) -> tuple[bytes, int, int]:
         """Return VR, length and start of value of an element."""
-        vr = bytes(self.data[position + 4 : position + 6])
+        vr = self.data[position + 4 : position + 6]
         if level.implicit or not (vr.isalpha() and vr.isupper()):
             length = self.long.unpack_from(self.data, position + 4)[0]
             return _implied_vr(tag), length, position + 8
@@ -220,7 +224,7 @@ class _Walk:
         kind = "fragments" if vr in (b"OB", b"OW", b"OF", b"OD") else "sequence"
         # A UN element of undefined length holds a sequence in implicit VR (PS3.5, 6.2.2, note).
         implicit = level.implicit or vr == b"UN"
-        self._push(_Level(kind=kind, end=end, implicit=implicit), tag)
+        self._push(kind, end, tag, implicit=implicit)
         return value
 
     def _item(self, position: int, level: _Level) -> int:
@@ -241,20 +245,21 @@ class _Walk:
             raise UnreadableFile(f"truncated: an item runs {item_end - end} bytes past the end")
         if level.kind == "fragments":
             return position + 8 if item_end is None else item_end
-        self._push(_Level(kind="data set", end=item_end, implicit=level.implicit), tag)
+        self._push("data set", item_end, tag, implicit=level.implicit)
         return position + 8
 
-    def _push(self, level: _Level, tag: int) -> None:
+    def _push(self, kind: str, end: int | None, tag: int, *, implicit: bool) -> None:
         """Open a level. Two levels of the stack, sequence and item, are one of nesting."""
         if len(self.stack) > 2 * self.max_nesting:
             raise UnreadableFile(
                 f"sequences nest deeper than {self.max_nesting} levels at {_named(tag)}"
             )
-        self.stack.append(level)
+        bound = self._end() if end is None else end
+        self.stack.append(_Level(kind=kind, end=end, implicit=implicit, bound=bound))
 
     def _end(self) -> int:
         """Return where the innermost level of stated length ends."""
-        return next(level.end for level in reversed(self.stack) if level.end is not None)
+        return self.stack[-1].bound
 
     def _tail(self, position: int, end: int) -> int:
         """Step over zeros that pad the end, or report a cut."""

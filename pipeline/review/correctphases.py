@@ -22,7 +22,6 @@ from pipeline.analyses.phases.ontology import Procedure, load_procedure
 from pipeline.analyses.phases.result import MARKS, NO_PHASE, Mark, PhasesResult, Segment
 from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.encode.context import EncodingContext
-from pipeline.encode.perfusion import FIGURES
 from pipeline.encode.phasereport import corrected_report
 from pipeline.encode.phaseribbon import write_ribbon
 from pipeline.encode.phases import write_pictures
@@ -32,6 +31,7 @@ from pipeline.encode.phasestext import (
     write_json,
     write_segments,
 )
+from pipeline.encode.places import FIGURES
 from pipeline.encode.provenance import artifact
 from pipeline.errors import ReviewRefused
 from pipeline.ledger.pastjobs import PastJob

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline.analyses.perfusion.result import PerfusionResult
-from pipeline.encode.pageparts import NOTICE
+from pipeline.encode.pageparts import NOTICE, as_pdf
 from pipeline.encode.reportlines import ReportAddition, printable
-from pipeline.encode.reportpage import report_figure, report_page
+from pipeline.encode.reportpage import report_figure, report_pages
 from pipeline.study import InputSeries
 from tests.support.results import CONTEXT, result_on
 from tests.support.traps import stack
@@ -42,11 +42,21 @@ def said(figure: Figure) -> Iterator[str]:
 def test_the_page_is_one_page_and_the_same_each_time(
     series: InputSeries, result: PerfusionResult
 ) -> None:
-    page = report_page(result, series, CONTEXT, named=True)
-    assert page == report_page(result, series, CONTEXT, named=True)
-    assert page.startswith(b"%PDF-")
-    assert page.count(b"/MediaBox") == 1
-    assert b"CreationDate" not in page
+    pages = report_pages(result, series, CONTEXT)
+    assert pages == report_pages(result, series, CONTEXT)
+    for page in (pages.plain, pages.named):
+        assert page.startswith(b"%PDF-")
+        assert page.count(b"/MediaBox") == 1
+        assert b"CreationDate" not in page
+
+
+def test_a_page_that_is_laid_out_once_is_the_page_that_is_laid_out_for_itself(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    pages = report_pages(result, series, CONTEXT)
+    assert pages.plain == as_pdf(report_figure(result, series, CONTEXT, named=False))
+    assert pages.named == as_pdf(report_figure(result, series, CONTEXT, named=True))
+    assert pages.plain != pages.named
 
 
 def test_who_was_imaged_stands_on_the_named_page_alone(

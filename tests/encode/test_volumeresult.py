@@ -7,12 +7,8 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from pipeline.encode.volumeresult import (
-    Coded,
-    LabelledStructure,
-    encode_volume_result,
-    volumes_of,
-)
+from pipeline.encode.labels import Coded, LabelledStructure, volumes_of
+from pipeline.encode.volumeresult import encode_volume_result
 from pipeline.imaging.nifti import read_labels
 from pipeline.imaging.volume import Volume
 from tests.encode.test_objects import assert_same_volume, complaints

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, least_squares
-from scipy.stats import f as f_distribution
+from scipy.special import fdtri
 
 from pipeline.analyses.perfusion.flow.inputfunction import InputFunction
 from pipeline.analyses.perfusion.flow.response import (
@@ -92,7 +92,7 @@ class FermiModel:
         best = self._refined(centred, self._best_shape(centred), None)
         flow, misfit = self._at_best_flow(centred, best)
         n_free = len(centred) - N_PARAMETERS
-        allowed = misfit * (1.0 + f_distribution.ppf(CONFIDENCE, 1, n_free) / n_free)
+        allowed = misfit * (1.0 + fdtri(1, n_free, CONFIDENCE) / n_free)
         excess = self._excess(centred, best, allowed)
         return Deconvolved(
             flow=flow,
