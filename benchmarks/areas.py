@@ -2,5 +2,6 @@
 
 AREAS = {
     "serving": "benchmarks.serving",
+    "life": "benchmarks.life",
 }
 """Modules by the names of their areas."""
