@@ -3,5 +3,7 @@
 AREAS = {
     "serving": "benchmarks.serving",
     "life": "benchmarks.life",
+    "memory": "benchmarks.memoryrows",
+    "growth": "benchmarks.growth",
 }
 """Modules by the names of their areas."""

@@ -1,7 +1,6 @@
 """Inputs of any size, whose content is plain: what they cost depends on their size alone."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.analyses.reconstruction.rawslice import RawSlice, raw_slice
 from pipeline.mr.fourier import fft2c
@@ -32,8 +31,3 @@ def phantom_of(n_beats: int) -> InputSeries:
         header=None,
         input_digest="",
     )
-
-
-def noise_video(n_pictures: int, side: int) -> NDArray[np.uint8]:
-    """Return small pictures that differ: shape ``(pictures, side, side, 3)``."""
-    return np.random.default_rng(1).integers(0, 256, (n_pictures, side, side, 3), np.uint8)
