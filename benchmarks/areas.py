@@ -7,5 +7,8 @@ AREAS = {
     "ingest": "benchmarks.ingest",
     "encode": "benchmarks.encode",
     "start": "benchmarks.start",
+    "life": "benchmarks.life",
+    "memory": "benchmarks.memoryrows",
+    "growth": "benchmarks.growth",
 }
 """Modules by the names of their areas."""

@@ -23,6 +23,12 @@ SCRIPTS = HERE / "peerscripts"
 
 PINNED = {
     "dicom2nifti": ("dicom2nifti==2.6.2",),
+    "monaideploy": (
+        "monai-deploy-app-sdk==4.0.0",
+        "holoscan-cu13==4.6.0",
+        "nibabel==5.4.2",
+        "onnxruntime==1.32.0",
+    ),
 }
 """Packages of each environment."""
 

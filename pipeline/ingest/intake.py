@@ -139,14 +139,16 @@ def _take(file: FoundFile, limits: Limits, intake: Intake, reference: Reference 
     """Read one file and put it on its pile."""
     if is_nifti_name(file.path):
         check_beginning(file.path, file.name, limits)
+        candidate = nifti_candidate(file, limits)
+        if candidate is not None:
+            intake.nifti.append(candidate)
+            return
     if file.was_named and belongs_to_raw(file.path):
         values = file.path.with_suffix(".cfl")
         file = FoundFile(path=values, name=values.name, was_named=True)
     found = look(file, limits)
     if found is not None:
         intake.raw += raw_candidates(file, found, limits, reference)
-    elif is_nifti_name(file.path):
-        intake.nifti.append(nifti_candidate(file, limits))
     elif is_video_name(file.path):
         intake.videos.append(file_candidate(file, limits))
     elif is_picture_name(file.path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import InconsistentSeries, UnreadableFile
 from pipeline.identity import digest_file, digest_set
+from pipeline.imaging.complexnifti import is_complex
 from pipeline.imaging.nifti import NiftiHeader, read_header, read_time_series
 from pipeline.imaging.volume import TimeSeries
 from pipeline.ingest.candidate import Candidate
@@ -29,8 +30,8 @@ ROUNDING = 16 << 20
 """Bytes by which an answer may be longer than its values: the times of slices."""
 
 
-def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
-    """Return a NIfTI file as a candidate.
+def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate | None:
+    """Return a NIfTI file as a candidate; None if its values are complex: raw data.
 
     Raises
     ------
@@ -41,7 +42,11 @@ def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
     if size > limits.max_file_bytes:
         raise UnreadableFile(f"{file.name}: {size} bytes, limit {limits.max_file_bytes}")
     with Reader(file.name, _allowance(file, 0, limits), MODULE) as reader:
-        found: NiftiHeader = reader.call(HEADER, file.path.absolute(), limits.max_pixel_bytes)
+        found: NiftiHeader | None = reader.call(
+            HEADER, file.path.absolute(), limits.max_pixel_bytes
+        )
+    if found is None:
+        return None
     notes = []
     if found.time_first:
         notes.append("time stands on the file's first axis")
@@ -69,9 +74,9 @@ def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate:
     )
 
 
-def header(path: Path, max_bytes: int) -> NiftiHeader:
-    """Read and check a header."""
-    return read_header(path, max_bytes=max_bytes)
+def header(path: Path, max_bytes: int) -> NiftiHeader | None:
+    """Read and check a header; None if the values are complex."""
+    return None if is_complex(path) else read_header(path, max_bytes=max_bytes)
 
 
 def series(path: Path, max_bytes: int) -> TimeSeries:

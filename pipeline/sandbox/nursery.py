@@ -18,6 +18,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.sandbox import seccomp
 from pipeline.sandbox.child import serve
 from pipeline.sandbox.confine import Confinement, confine, of_python
 
@@ -44,6 +45,7 @@ class Nursery:
         self._control = control
         # Found out once, and not by every reader.
         of_python()
+        seccomp.program(network=False)
         self._waiting: dict[int, socket.socket] = {}
         self._ended, self._wake = os.pipe()
         os.set_blocking(self._wake, False)

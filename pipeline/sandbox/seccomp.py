@@ -12,6 +12,7 @@ import ctypes
 import errno
 import os
 import struct
+from functools import cache
 
 X86_64 = 0xC000003E
 """``AUDIT_ARCH_X86_64``: the machine whose numbers stand below."""
@@ -91,6 +92,7 @@ def restrict(*, network: bool) -> bool:
     return bool(libc.prctl(SECCOMP, FILTER, ctypes.byref(filter_of), 0, 0) == 0)
 
 
+@cache
 def program(*, network: bool) -> bytes:
     """Return the filter, as the kernel takes it.
 
