@@ -2,5 +2,7 @@
 
 AREAS = {
     "serving": "benchmarks.serving",
+    "reconstruction": "benchmarks.reconstruction",
+    "phases": "benchmarks.phases",
 }
 """Modules by the names of their areas."""

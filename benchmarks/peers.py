@@ -23,6 +23,7 @@ SCRIPTS = HERE / "peerscripts"
 
 PINNED = {
     "dicom2nifti": ("dicom2nifti==2.6.2",),
+    "sigpy": ("sigpy==0.1.27", "numpy==1.26.4"),
 }
 """Packages of each environment."""
 
