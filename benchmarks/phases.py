@@ -18,6 +18,8 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
@@ -25,6 +27,7 @@ from time import perf_counter, sleep
 import av
 import numpy as np
 
+from benchmarks.peers import NotInstalled
 from benchmarks.row import Row, Terms, in_turn, seconds_of
 from pipeline.analyses.phases.analysis import analyse
 from pipeline.analyses.phases.networks import PhaseNetworks, encode, open_phases
@@ -51,6 +54,9 @@ EVERY_S = 0.05
 
 N_LIVE = 200
 """Live pictures a round."""
+
+SAME_FEATURES = 0.01
+"""Largest difference of two features that are the same."""
 
 BURNERS = 2
 """Processes that keep a core busy each."""
@@ -165,7 +171,13 @@ def _burn() -> None:
 
 
 def measure(terms: Terms) -> Iterator[Row]:
-    """Yield recorded videos over their decoding, and live steps over what they may take."""
+    """Yield recorded videos over their decoding, live steps over what they may take, and torch.
+
+    Raises
+    ------
+    NotInstalled
+        If torch is not here; all other rows come first.
+    """
     networks = open_phases(load_bundle(find_bundle("phases")), "cholecystectomy")
     shapes = ((96, 160),) if terms.is_small else (SHAPE, HIGH_SHAPE)
     seconds, rate = (4, 5) if terms.is_small else (CLIP_S, RATE_HZ)
@@ -175,6 +187,9 @@ def measure(terms: Terms) -> Iterator[Row]:
         yield recorded(path, seconds, networks, terms.rounds)
     frames = list(pictures_of(terms.place / f"{shapes[0][0]}.mp4", 1, 0.0))
     yield from live(frames, networks, terms)
+    if find_spec("torch") is None:
+        raise NotInstalled("torch (of the development environment)")
+    yield eager(frames, networks, terms.rounds)
 
 
 def recorded(path: Path, seconds: int, networks: PhaseNetworks, rounds: int) -> Row:
@@ -264,6 +279,34 @@ def live(frames: list[TimedFrame], networks: PhaseNetworks, terms: Terms) -> Ite
             if way.startswith("picture")
             else "head, temporal network, filter and both anticipations",
         )
+
+
+def eager(frames: list[TimedFrame], networks: PhaseNetworks, rounds: int) -> Row:
+    """Return the encoder's time over that of the same in torch, on one thread.
+
+    Raises
+    ------
+    RuntimeError
+        If the features are not the same.
+    """
+    encoder = import_module("benchmarks.eagerencoder").EagerEncoder(threads=1)
+    small = [small_picture(frame.rgb, networks.model.picture_side) for frame in frames]
+    apart = encode(networks, small[0]).astype(float) - encoder.features(small[0])
+    if np.abs(apart).max() > SAME_FEATURES:
+        raise RuntimeError(f"features differ by {np.abs(apart).max():.3g}")
+    ours, theirs = in_turn(
+        rounds,
+        lambda: seconds_of(lambda: [encode(networks, picture) for picture in small]),
+        lambda: seconds_of(lambda: [encoder.features(picture) for picture in small]),
+    )
+    return Row(
+        area="phases",
+        what=f"features of {len(small)} pictures, one thread",
+        against="the same encoder in torch, eager",
+        ours=ours,
+        theirs=theirs,
+        aim=1.0,
+    )
 
 
 def paced_steps(frames: list[TimedFrame], networks: PhaseNetworks, n: int) -> tuple[float, float]:
