@@ -234,6 +234,6 @@ class _Sampler:
         """Return the picture that is shown; it is converted once."""
         if self._pixels is None:
             assert self._shown is not None  # noqa: S101 - asked for only where there is one
-            whole = np.asarray(self._shown.frame.to_ndarray(format="rgb24"))
+            whole: NDArray[np.uint8] = np.asarray(self._shown.frame.to_ndarray(format="rgb24"))
             self._pixels = whole if self._side is None else small_picture(whole, self._side)
         return self._pixels
