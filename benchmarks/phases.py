@@ -31,9 +31,9 @@ from benchmarks.peers import NotInstalled
 from benchmarks.row import Row, Terms, in_turn, seconds_of
 from pipeline.analyses.phases.analysis import analyse
 from pipeline.analyses.phases.networks import PhaseNetworks, encode, open_phases
+from pipeline.analyses.phases.picture import small_picture
 from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.phases.stepper import PhaseStepper
-from pipeline.imaging.smallpicture import small_picture
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.infer.bundle import find_bundle, load_bundle
 from pipeline.ingest.video.footage import ConfinedPictures
@@ -213,10 +213,7 @@ def recorded(path: Path, seconds: int, networks: PhaseNetworks, rounds: int) -> 
     footage = [Footage(name=path.name, kind=Kind.FILE, place=str(path))]
 
     def ours() -> float:
-        model = networks.model
-        pictures = ConfinedPictures(
-            footage, model.rate_hz, threads=threads, side=model.picture_side
-        )
+        pictures = ConfinedPictures(footage, networks.model.rate_hz, threads=threads)
         began = perf_counter()
         n_seconds = analyse(pictures, networks, PhasesSettings()).mark.size
         took = perf_counter() - began

@@ -70,9 +70,7 @@ class Phases:
         networks = self.networks
         analysing = perf_counter()
         rate = networks.model.rate_hz
-        threads = self._compute.threads or os.cpu_count() or 1
-        # Squeezed where they are decoded: less to hand over, and a part of the work beside ours.
-        pictures = series.pictures(rate, threads, networks.model.picture_side)
+        pictures = series.pictures(rate, self._compute.threads or os.cpu_count() or 1)
         n_all = max(1.0, rate * (series.duration_seconds or 0.0))
         result = analyse(
             pictures,

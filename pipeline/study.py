@@ -144,7 +144,7 @@ class PictureSource(Protocol):
 class PicturesAtRate(Protocol):
     """Decodes a video at a rate."""
 
-    def __call__(self, rate_hz: float, threads: int = 1, side: int | None = None) -> PictureSource:
+    def __call__(self, rate_hz: float, threads: int = 1) -> PictureSource:
         """Return the pictures.
 
         Parameters
@@ -153,9 +153,6 @@ class PicturesAtRate(Protocol):
             Pictures for each second.
         threads
             Threads of the decoder.
-        side
-            Rows and columns that each picture may be squeezed into before it is handed over: what
-            needs no more of it. None leaves them as they are.
         """
         ...
 

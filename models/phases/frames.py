@@ -16,7 +16,7 @@ from skimage.color import hsv2rgb, rgb2hsv
 
 from models.phases.encoder import PICTURE_SIDE, Encoder
 from pipeline.analyses.phases.ontology import Procedure
-from pipeline.imaging.smallpicture import small_picture
+from pipeline.analyses.phases.picture import small_picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

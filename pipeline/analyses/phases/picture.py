@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pipeline.analyses.phases.result import Mark
 
@@ -50,6 +51,20 @@ class Measures:
 
     sharpness: float
     """Root mean square of the Laplacian of luminance within the field."""
+
+
+def small_picture(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return a picture squeezed into a square, each pixel the mean of those it stands for.
+
+    Parameters
+    ----------
+    rgb
+        Any picture. Shape ``(rows, columns, 3)``.
+    side
+        Rows and columns of the result.
+    """
+    picture = Image.fromarray(rgb).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(picture)
 
 
 def measure(rgb: NDArray[np.uint8]) -> Measures:

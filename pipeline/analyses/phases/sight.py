@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.phases.networks import PhaseNetworks, encode
-from pipeline.analyses.phases.picture import mark_of, measure
+from pipeline.analyses.phases.picture import mark_of, measure, small_picture
 from pipeline.analyses.phases.result import Mark
 from pipeline.analyses.phases.temporal import Observation, log_softmax
-from pipeline.imaging.smallpicture import small_picture
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

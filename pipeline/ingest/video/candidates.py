@@ -295,18 +295,14 @@ def _place(path: Path) -> str:
     return str(path.absolute())
 
 
-def _pictures(
-    sources: Sequence[Footage], rate_hz: float, threads: int = 1, side: int | None = None
-) -> PictureSource:
+def _pictures(sources: Sequence[Footage], rate_hz: float, threads: int = 1) -> PictureSource:
     """Return the pictures of a case."""
-    return ConfinedPictures(sources, rate_hz, threads=threads, side=side)
+    return ConfinedPictures(sources, rate_hz, threads=threads)
 
 
-def _of_folder(
-    pictures: Sequence[TimedPicture], rate_hz: float, threads: int = 1, side: int | None = None
-) -> PictureSource:
-    """Return the pictures of a folder, which come as they are whatever is asked for."""
-    del rate_hz, threads, side
+def _of_folder(pictures: Sequence[TimedPicture], rate_hz: float, threads: int = 1) -> PictureSource:
+    """Return the pictures of a folder, which come as they are whatever rate is asked for."""
+    del rate_hz, threads
     return ConfinedFolder(pictures)
 
 

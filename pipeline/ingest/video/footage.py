@@ -45,20 +45,10 @@ class ConfinedPictures:
         Pictures for each second.
     threads
         Threads of the decoder.
-    side
-        Rows and columns that each picture is squeezed into; None leaves them as they are.
     """
 
-    def __init__(
-        self,
-        footage: Sequence[Footage],
-        rate_hz: float,
-        *,
-        threads: int = 1,
-        side: int | None = None,
-    ) -> None:
-        self._footage, self._rate_hz = tuple(footage), rate_hz
-        self._threads, self._side = threads, side
+    def __init__(self, footage: Sequence[Footage], rate_hz: float, *, threads: int = 1) -> None:
+        self._footage, self._rate_hz, self._threads = tuple(footage), rate_hz, threads
         self.damage: tuple[DamagedStretch, ...] = ()
 
     @property
@@ -76,7 +66,7 @@ class ConfinedPictures:
         NotApplicable
             If a file holds no picture that is read.
         """
-        asked = (self._footage, self._rate_hz, self._threads, self._side, in_force())
+        asked = (self._footage, self._rate_hz, self._threads, in_force())
         with _reader(self._footage) as reader:
             for item in reader.stream(SAMPLED, *asked):
                 if isinstance(item, TimedFrame):

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UnreadableFile
-from pipeline.imaging.smallpicture import small_picture
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.video.container import Damaged, Decoded, decoded, picture_at
 from pipeline.sandbox.child import pulse
@@ -102,22 +101,12 @@ class Pictures:
         Pictures for each second.
     threads
         Threads of the decoder.
-    side
-        Rows and columns that each picture is squeezed into; None leaves them as they are.
     """
 
-    def __init__(
-        self,
-        sources: Sequence[VideoSource],
-        rate_hz: float,
-        *,
-        threads: int = 1,
-        side: int | None = None,
-    ) -> None:
+    def __init__(self, sources: Sequence[VideoSource], rate_hz: float, *, threads: int = 1) -> None:
         self._sources = sources
         self._rate_hz = rate_hz
         self._threads = threads
-        self._side = side
         self.damage: list[DamagedStretch] = []
 
     @property
@@ -139,7 +128,7 @@ class Pictures:
         for source in self._sources:
             with source.open() as file:
                 events = decoded(file, source.name, threads=self._threads)
-                sampler = _Sampler(source.start_seconds, self._rate_hz, self._side, self.damage)
+                sampler = _Sampler(source.start_seconds, self._rate_hz, self.damage)
                 for event in events:
                     pulse()
                     for frame in sampler.take(event):
@@ -179,11 +168,8 @@ def still(sources: Sequence[VideoSource], t_seconds: float) -> TimedFrame | None
 class _Sampler:
     """Takes what the decoder gives, and gives the pictures that are shown at the moments asked."""
 
-    def __init__(
-        self, start: float, rate_hz: float, side: int | None, damage: list[DamagedStretch]
-    ) -> None:
-        self._start, self._rate_hz, self._side = start, rate_hz, side
-        self._damage = damage
+    def __init__(self, start: float, rate_hz: float, damage: list[DamagedStretch]) -> None:
+        self._start, self._rate_hz, self._damage = start, rate_hz, damage
         self._next = int(np.ceil((start - EPSILON_S) * rate_hz))
         self._shown: Decoded | None = None
         self._pixels: NDArray[np.uint8] | None = None
@@ -234,6 +220,5 @@ class _Sampler:
         """Return the picture that is shown; it is converted once."""
         if self._pixels is None:
             assert self._shown is not None  # noqa: S101 - asked for only where there is one
-            whole: NDArray[np.uint8] = np.asarray(self._shown.frame.to_ndarray(format="rgb24"))
-            self._pixels = whole if self._side is None else small_picture(whole, self._side)
+            self._pixels = np.asarray(self._shown.frame.to_ndarray(format="rgb24"))
         return self._pixels

@@ -54,12 +54,11 @@ def is_played(footage: Footage, limits: Limits) -> bool:
 
 
 def sampled(
-    footage: tuple[Footage, ...], rate_hz: float, threads: int, side: int | None, limits: Limits
+    footage: tuple[Footage, ...], rate_hz: float, threads: int, limits: Limits
 ) -> Iterator[TimedFrame | tuple[DamagedStretch, ...]]:
     """Yield pictures at a rate, and what is damaged whenever that is more."""
     put_in_force(limits)
-    sources, told = [_source(f) for f in footage], 0
-    pictures = Pictures(sources, rate_hz, threads=threads, side=side)
+    pictures, told = Pictures([_source(f) for f in footage], rate_hz, threads=threads), 0
     for frame in pictures:
         if len(pictures.damage) != told:
             told = len(pictures.damage)

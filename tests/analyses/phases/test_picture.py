@@ -8,9 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from pipeline.analyses.phases.picture import mark_of, measure
+from pipeline.analyses.phases.picture import mark_of, measure, small_picture
 from pipeline.analyses.phases.result import Mark
-from pipeline.imaging.smallpicture import small_picture
 from tests.support.phases import tissue
 from tests.support.realdata import real_data
 

