@@ -10,5 +10,7 @@ AREAS = {
     "life": "benchmarks.life",
     "memory": "benchmarks.memoryrows",
     "growth": "benchmarks.growth",
+    "reconstruction": "benchmarks.reconstruction",
+    "phases": "benchmarks.phases",
 }
 """Modules by the names of their areas."""

@@ -29,6 +29,7 @@ PINNED = {
         "nibabel==5.4.2",
         "onnxruntime==1.32.0",
     ),
+    "sigpy": ("sigpy==0.1.27", "numpy==1.26.4"),
 }
 """Packages of each environment."""
 

@@ -1,14 +1,16 @@
-"""Time of a phase analysis: decoding, encoder, step; a case in real time; a live step under load.
+"""Area ``phases``: a recorded video beside its decoding alone, and live steps under load.
 
     python -m benchmarks.phases [--bundle DIR] [--video FILE] [--minutes N] [--hours N]
 
-Without ``--video`` a video of 480 x 854 at 25 pictures a second is generated: what moves in it is
-noise of several sizes under a drifting view, H.264 with B-frames, about 1 Mbit/s. A case of so many
-minutes is that video decoded again and again, each time for real. The long video is of small
-pictures: what it is for is the memory, which does not depend on their number.
+As a command it prints the rates of decoder, encoder and step alone, a case in real time, live steps
+and memory. Without ``--video`` a video of 480 x 854 at 25 pictures a second is generated: what
+moves in it is noise of several sizes under a drifting view, H.264 with B-frames, about 1 Mbit/s. A
+case of so many minutes is that video decoded again and again, each time for real. The long video is
+of small pictures: what it is for is the memory, which does not depend on their number.
 """
 
 import multiprocessing
+import os
 import resource
 import subprocess
 import sys
@@ -16,13 +18,17 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, sleep
 
 import av
 import numpy as np
 
+from benchmarks.peers import NotInstalled
+from benchmarks.row import Row, Terms, in_turn, seconds_of
 from pipeline.analyses.phases.analysis import analyse
 from pipeline.analyses.phases.networks import PhaseNetworks, encode, open_phases
 from pipeline.analyses.phases.picture import small_picture
@@ -30,11 +36,30 @@ from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.phases.stepper import PhaseStepper
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.infer.bundle import find_bundle, load_bundle
-from pipeline.ingest.video.pictures import Pictures, VideoSource
+from pipeline.ingest.video.footage import ConfinedPictures
+from pipeline.ingest.video.pictures import Footage, Kind, Pictures, VideoSource
 
 SHAPE = (480, 854)
 CLIP_S = 30
 RATE_HZ = 25
+
+HIGH_SHAPE = (1080, 1920)
+"""Pictures of present endoscopes."""
+
+STEP_LIMIT_MS = 5.0
+"""What a live step should take at most [ms]."""
+
+EVERY_S = 0.05
+"""Time between live pictures [s]: more than are ever sent, and the step sleeps between them."""
+
+N_LIVE = 200
+"""Live pictures a round."""
+
+SAME_FEATURES = 0.01
+"""Largest difference of two features that are the same."""
+
+BURNERS = 2
+"""Processes that keep a core busy each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +168,162 @@ def _burn() -> None:
     """Keep a core busy."""
     while True:
         sum(range(10_000))
+
+
+def measure(terms: Terms) -> Iterator[Row]:
+    """Yield recorded videos over their decoding, live steps over what they may take, and torch.
+
+    Raises
+    ------
+    NotInstalled
+        If torch is not here; all other rows come first.
+    """
+    networks = open_phases(load_bundle(find_bundle("phases")), "cholecystectomy")
+    shapes = ((96, 160),) if terms.is_small else (SHAPE, HIGH_SHAPE)
+    seconds, rate = (4, 5) if terms.is_small else (CLIP_S, RATE_HZ)
+    for shape in shapes:
+        path = terms.place / f"{shape[0]}.mp4"
+        write_clip(path, seconds, shape, rate)
+        yield recorded(path, seconds, networks, terms.rounds)
+    frames = list(pictures_of(terms.place / f"{shapes[0][0]}.mp4", 1, 0.0))
+    yield from live(frames, networks, terms)
+    if find_spec("torch") is None:
+        raise NotInstalled("torch (of the development environment)")
+    yield eager(frames, networks, terms.rounds)
+
+
+def recorded(path: Path, seconds: int, networks: PhaseNetworks, rounds: int) -> Row:
+    """Return the time of a video's analysis over that of its decoding.
+
+    Ours decodes in a confined process, as serving does, converts a picture a second and runs the
+    networks on it. The other decodes every picture and looks at none.
+
+    Parameters
+    ----------
+    path
+        The video.
+    seconds
+        Its length [s].
+    networks
+        What knows the procedure.
+    rounds
+        Pairs that are counted.
+    """
+    threads = os.cpu_count() or 1
+    footage = [Footage(name=path.name, kind=Kind.FILE, place=str(path))]
+
+    def ours() -> float:
+        pictures = ConfinedPictures(footage, networks.model.rate_hz, threads=threads)
+        began = perf_counter()
+        n_seconds = analyse(pictures, networks, PhasesSettings()).mark.size
+        took = perf_counter() - began
+        if n_seconds != seconds:
+            raise RuntimeError(f"{n_seconds} seconds of {seconds} were analysed")
+        return took
+
+    def theirs() -> float:
+        return seconds_of(lambda: decoded_pictures(path, threads))
+
+    analysed, decoded = in_turn(rounds, ours, theirs)
+    return Row(
+        area="phases",
+        what=f"a video of {seconds} s, {path.stem} rows, at 1 picture/s",
+        against=f"its decoding alone, PyAV {av.__version__}, {threads} threads",
+        ours=analysed,
+        theirs=decoded,
+        aim=1.1,
+        note="ours starts a confined process and runs the encoder besides",
+    )
+
+
+def decoded_pictures(path: Path, threads: int) -> int:
+    """Decode all pictures of a video, and return how many they are."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+        return sum(1 for _ in container.decode(stream))
+
+
+def live(frames: list[TimedFrame], networks: PhaseNetworks, terms: Terms) -> Iterator[Row]:
+    """Yield the 99th percentiles of live steps while other processes keep all cores busy [ms].
+
+    Pictures come at intervals and the step sleeps between them, as it does when it follows an
+    operation.
+    """
+    n = 20 if terms.is_small else N_LIVE
+    of_pictures, of_features = [], []
+    burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(BURNERS)]
+    for burner in burners:
+        burner.start()
+    try:
+        for _ in range(terms.rounds):
+            whole, step = paced_steps(frames, networks, n)
+            of_pictures.append(whole)
+            of_features.append(step)
+    finally:
+        for burner in burners:
+            burner.terminate()
+            burner.join()
+    what = f"99th percentile of {n} live steps, {BURNERS} busy processes beside them"
+    for way, took in (("picture to result", of_pictures), ("features to result", of_features)):
+        yield Row(
+            area="phases",
+            what=f"{what}, {way}",
+            against="what a step may take",
+            ours=tuple(took),
+            theirs=(STEP_LIMIT_MS,) * len(took),
+            unit="ms",
+            aim=1.0,
+            note="the encoder alone is most of a picture's time; a picture comes every second"
+            if way.startswith("picture")
+            else "head, temporal network, filter and both anticipations",
+        )
+
+
+def eager(frames: list[TimedFrame], networks: PhaseNetworks, rounds: int) -> Row:
+    """Return the encoder's time over that of the same in torch, on one thread.
+
+    Raises
+    ------
+    RuntimeError
+        If the features are not the same.
+    """
+    encoder = import_module("benchmarks.eagerencoder").EagerEncoder(threads=1)
+    small = [small_picture(frame.rgb, networks.model.picture_side) for frame in frames]
+    apart = encode(networks, small[0]).astype(float) - encoder.features(small[0])
+    if np.abs(apart).max() > SAME_FEATURES:
+        raise RuntimeError(f"features differ by {np.abs(apart).max():.3g}")
+    ours, theirs = in_turn(
+        rounds,
+        lambda: seconds_of(lambda: [encode(networks, picture) for picture in small]),
+        lambda: seconds_of(lambda: [encoder.features(picture) for picture in small]),
+    )
+    return Row(
+        area="phases",
+        what=f"features of {len(small)} pictures, one thread",
+        against="the same encoder in torch, eager",
+        ours=ours,
+        theirs=theirs,
+        aim=1.0,
+    )
+
+
+def paced_steps(frames: list[TimedFrame], networks: PhaseNetworks, n: int) -> tuple[float, float]:
+    """Return the 99th percentiles of steps from pictures, and from their features on [ms]."""
+    stepper, again = PhaseStepper(networks), PhaseStepper(networks)
+    whole, step = [], []
+    for index in range(n):
+        frame = frames[index % len(frames)]
+        sleep(EVERY_S)
+        began = perf_counter()
+        (made,) = stepper.push_kept(TimedFrame(t_seconds=float(index), rgb=frame.rgb))
+        whole.append(perf_counter() - began)
+        sleep(EVERY_S)
+        began = perf_counter()
+        again.take(made.sight)
+        step.append(perf_counter() - began)
+    return 1000 * float(np.percentile(whole, 99)), 1000 * float(np.percentile(step, 99))
 
 
 def peak_memory(hours: float, bundle: Path) -> Iterator[tuple[str, float]]:

@@ -1,32 +1,58 @@
-"""Time of one slice, split into learned operators, Fourier transforms and the rest; and BART's.
+"""Area ``reconstruction``: one slice beside BART, SigPy and a large network; and where time goes.
 
     python -m benchmarks.reconstruction [--bundle DIR] [--rounds N]
 
-The slice is generated anatomy under 15 coils on two rings, undersampled 4 times. BART estimates its
-sensitivities and solves with wavelets, on as many threads as it likes; files and the start of its
-two processes count, as they would at a site.
+As a command it prints the time of a slice for several matrices, split into learned operators,
+Fourier transforms and the rest; and BART's. The slice is generated anatomy under 15 coils on two
+rings, undersampled 4 times. BART estimates its sensitivities and solves with wavelets, on as many
+threads as it likes; files and the start of its two processes count, as they would at a site.
 """
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.reconstruction.anatomy import draw_generated
-from models.reconstruction.data import simulate
-from models.reconstruction.profiles import draw_two_rings
+from benchmarks.peers import NotInstalled
+from benchmarks.reconstructioncases import Case, drawn, error_of, measured
+from benchmarks.reconstructionpeers import Peer, bart, sigpy
+from benchmarks.row import Row, Terms, in_turn, seconds_of
+from pipeline.analyses.reconstruction.analysis import reconstruct
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
-from pipeline.analyses.reconstruction.rawslice import raw_slice
+from pipeline.analyses.reconstruction.rawslice import RawSlice, raw_slice
+from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.analyses.reconstruction.slices import reconstruct_slice
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer.bundle import find_bundle, load_bundle
-from pipeline.mr.patterns import draw_pattern
-from pipeline.peers import PLAIN_WEIGHT, Bart, bart_missing
+from pipeline.mr.kspace import KSpace, Readout
+from pipeline.peers import PLAIN_WEIGHT
+
+AREA = "reconstruction"
+
+TIMED = "equispaced"
+"""Pattern of the slice that is timed."""
+
+PATTERNS = ("equispaced", "poisson")
+"""Patterns of the slices that are judged: lines, as most are measured, and what wavelets like."""
+
+N_JUDGED = 2
+"""Generated slices that are judged for each pattern."""
+
+APART, FIRST_JUDGED = 100, 1
+"""Seeds of the slice that weights are chosen on, and of the first that is judged."""
+
+TENTH = 0.1
+"""What the time should be over that of compressed sensing."""
+
+DEFAULT = ReconstructionSettings()
+"""As served by default."""
 
 N_COILS = 15
 SHAPES = ((160, 160), (230, 180), (320, 320), (640, 640))
@@ -54,21 +80,15 @@ class SliceCost:
         return 1 - (self.networks + self.fft) / self.total
 
 
-def example(shape: tuple[int, int]) -> tuple[NDArray[np.complex64], NDArray[np.bool_]]:
-    """Return undersampled k-space and its mask."""
-    rng = np.random.default_rng(4)
-    spacing = (240.0 / shape[0], 240.0 / shape[1])
-    fine = (2 * shape[0], 2 * shape[1])
-    image = draw_generated((fine, (spacing[0] / 2, spacing[1] / 2)), rng)
-    coils = draw_two_rings(N_COILS, (1.0, 1.0), rng)
-    kspace = simulate(image, shape, spacing, rng, coils).kspace
-    mask = draw_pattern("equispaced", shape, 4.0, 1).mask
-    return (kspace * mask).astype(np.complex64), mask
+def example(shape: tuple[int, int]) -> RawSlice:
+    """Return an undersampled slice."""
+    case = drawn(shape, N_COILS, TIMED, 4)
+    return raw_slice(case.kspace, case.mask)
 
 
-def measure(networks: UnrolledNetworks, shape: tuple[int, int], rounds: int) -> SliceCost:
+def cost_of_slice(networks: UnrolledNetworks, shape: tuple[int, int], rounds: int) -> SliceCost:
     """Time one slice; a first round is not counted."""
-    raw = raw_slice(*example(shape))
+    raw = example(shape)
     totals, stages = [], []
     for _ in range(rounds + 1):
         stopwatch = Stopwatch()
@@ -85,16 +105,173 @@ def measure(networks: UnrolledNetworks, shape: tuple[int, int], rounds: int) -> 
     )
 
 
-def measure_bart(shape: tuple[int, int], rounds: int) -> tuple[float, float]:
-    """Return the median times of BART's sensitivities and of its image [s]."""
-    kspace, _ = example(shape)
-    maps, images = [], []
-    for _ in range(rounds):
-        with TemporaryDirectory() as place:
-            bart = Bart(kspace, Path(place))
-            maps.append(bart.seconds_of_maps)
-            images.append(bart.image("bart", PLAIN_WEIGHT)[1])
-    return median(maps), median(images)
+def measure(terms: Terms) -> Iterator[Row]:
+    """Yield times and errors beside each peer's.
+
+    Raises
+    ------
+    NotInstalled
+        If a peer cannot be installed; the rows of the others come first.
+    """
+    networks = open_networks(load_bundle(find_bundle("reconstruction")), "operator")
+    side, n_coils = (96, 6) if terms.is_small else (256, 8)
+    missing: list[str] = []
+    for open_peer in (bart, sigpy):
+        try:
+            peer = open_peer(may_install=not terms.is_small)
+        except NotInstalled as problem:
+            missing.append(str(problem))
+            continue
+        if peer is not None:
+            for pattern in PATTERNS:
+                peer.tune(pattern, drawn((side, side), n_coils, pattern, APART))
+            yield from times_beside(peer, networks, (side, n_coils), terms.rounds)
+            yield from errors_beside(peer, networks, (side, n_coils))
+    if find_spec("torch") is None:
+        missing.append("torch (of the development environment)")
+    else:
+        yield time_beside_large(networks, terms)
+    if missing:
+        raise NotInstalled("; ".join(missing))
+
+
+def times_beside(
+    peer: Peer, networks: UnrolledNetworks, size: tuple[int, int], rounds: int
+) -> Iterator[Row]:
+    """Yield the time of a slice over a peer's, without and with the peer's sensitivities.
+
+    Parameters
+    ----------
+    peer
+        The peer, its weights chosen.
+    networks
+        Ours.
+    size
+        Side of the matrix, and number of coils.
+    rounds
+        Pairs that are counted.
+    """
+    case, weight = drawn((size[0], size[0]), size[1], TIMED, 4), peer.weights[TIMED]
+    served, with_maps = [], []
+
+    def ours() -> float:
+        served.append(seconds_of(lambda: reconstruct(_acquisition(case), networks, DEFAULT)))
+        return seconds_of(lambda: _image(case, networks))
+
+    def theirs() -> float:
+        solved = peer.solve(case, [weight])
+        with_maps.append(solved.maps_s + solved.image_s)
+        return solved.image_s
+
+    image_s, solved_s = in_turn(rounds, ours, theirs)
+    what = f"a slice of {size[0]} x {size[0]}, {size[1]} coils, 4x"
+    named = f"{peer.name}, weight {weight:g}"
+    whole = f"{named}, with its sensitivities"
+    draws = DEFAULT.uncertainty_draws
+    note = f"{1 + draws} images, their deviation and the residual; theirs is one image"
+    yield Row(
+        area=AREA,
+        what=f"{what}, sensitivities included",
+        against=f"{named}, sensitivities given",
+        ours=image_s,
+        theirs=solved_s,
+        aim=TENTH,
+        note="ours estimates the coils within its time, theirs does not",
+    )
+    yield Row(
+        area=AREA,
+        what=f"{what}, sensitivities included",
+        against=whole,
+        ours=image_s,
+        theirs=tuple(with_maps[1:]),
+        aim=TENTH,
+    )
+    yield Row(
+        area=AREA,
+        what=f"{what}, as served, with uncertainty",
+        against=whole,
+        ours=tuple(served[1:]),
+        theirs=tuple(with_maps[1:]),
+        note=note,
+    )
+
+
+def errors_beside(peer: Peer, networks: UnrolledNetworks, size: tuple[int, int]) -> Iterator[Row]:
+    """Yield the error of images over a peer's, a slice a round.
+
+    Parameters
+    ----------
+    peer
+        The peer, its weights chosen.
+    networks
+        Ours.
+    size
+        Side of the matrix, and number of coils.
+    """
+    shape = (size[0], size[0])
+    seeds = range(FIRST_JUDGED, FIRST_JUDGED + N_JUDGED)
+    for pattern in PATTERNS:
+        cases = [drawn(shape, size[1], pattern, seed) for seed in seeds]
+        generated = f"{len(cases)} generated slices of {size[0]} x {size[0]}, {size[1]} coils"
+        for what, judged in ((generated, cases), ("a measured phantom", list(measured(pattern)))):
+            if judged:
+                weight = peer.weights[pattern]
+                solved = [peer.solve(case, [weight]).images[0] for case in judged]
+                yield Row(
+                    area=AREA,
+                    what=f"NMSE of {what}, {pattern}, 4x",
+                    against=f"{peer.name}, weight {weight:g}",
+                    ours=tuple(error_of(_image(case, networks), case.truth) for case in judged),
+                    theirs=tuple(
+                        error_of(image, case.truth)
+                        for image, case in zip(solved, judged, strict=True)
+                    ),
+                    unit="",
+                    aim=1.0,
+                    note="a pair is a slice; weight chosen on a generated slice kept apart",
+                )
+
+
+def time_beside_large(networks: UnrolledNetworks, terms: Terms) -> Row:
+    """Return the time of a slice over that of a large network in torch."""
+    side, size = (64, "small") if terms.is_small else (96, "large")
+    case = drawn((side, side), 8, TIMED, 4)
+    module = import_module("benchmarks.largenetwork")
+    network = module.LargeNetwork(size, networks.threads)
+
+    def theirs() -> float:
+        raw = raw_slice(case.kspace, case.mask)
+        return seconds_of(lambda: network.reconstruct(raw))
+
+    ours, took = in_turn(terms.rounds, lambda: seconds_of(lambda: _image(case, networks)), theirs)
+    return Row(
+        area=AREA,
+        what=f"a slice of {side} x {side}, 8 coils, 4x",
+        against=f"the {size} operator of models/reconstruction in torch, eager",
+        ours=ours,
+        theirs=took,
+        aim=1.0,
+        note="its weights are random, so its image is not judged",
+    )
+
+
+def _image(case: Case, networks: UnrolledNetworks) -> NDArray[np.complex64]:
+    """Return our image of a case."""
+    return reconstruct_slice(raw_slice(case.kspace, case.mask), networks, Stopwatch()).image
+
+
+def _acquisition(case: Case) -> KSpace:
+    """Return a case as an analysis receives it."""
+    return KSpace(
+        array=case.kspace[None, None],
+        mask=case.mask[None, None],
+        image_shape=case.truth.shape,
+        readout=Readout.COLUMNS,
+        affine=None,
+        pixel_spacing_mm=None,
+        times_s=np.zeros((1, 1)),
+        times_are_estimated=True,
+    )
 
 
 def main() -> None:
@@ -110,7 +287,7 @@ def main() -> None:
     for method in ("operator", "varnet"):
         networks = open_networks(bundle, method)
         for shape in SHAPES:
-            cost = measure(networks, shape, call.rounds)
+            cost = cost_of_slice(networks, shape, call.rounds)
             totals[method, shape] = cost.total
             rest = cost.total * cost.rest_share
             print(
@@ -118,11 +295,13 @@ def main() -> None:
                 f"{cost.fft:.3f} | {rest:.3f} | {100 * cost.rest_share:.1f} % |",
                 flush=True,
             )
-    missing = bart_missing()
-    if missing:
-        print(f"BART: left out, {missing}")
+    peer = bart(may_install=False)
+    if peer is None:
+        print("BART: left out, the command bart is not installed")
         return
-    maps, image = measure_bart((320, 320), call.rounds)
+    case = drawn((320, 320), N_COILS, TIMED, 4)
+    solved = [peer.solve(case, [PLAIN_WEIGHT]) for _ in range(call.rounds)]
+    maps, image = median(s.maps_s for s in solved), median(s.image_s for s in solved)
     ratio = (maps + image) / totals["operator", (320, 320)]
     print(
         f"BART, 320 x 320: ecalib {maps:.2f} s, pics {image:.2f} s; {ratio:.1f} times the operator"

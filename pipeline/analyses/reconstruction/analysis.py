@@ -17,7 +17,7 @@ from pipeline.analyses.reconstruction.rawslice import CalibrationSource, RawSlic
 from pipeline.analyses.reconstruction.result import ReconstructionResult, SliceQuality
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.analyses.reconstruction.slices import reconstruct_slice, residual, zero_filled
-from pipeline.analyses.reconstruction.uncertainty import deviation, perturbed
+from pipeline.analyses.reconstruction.uncertainty import deviation_over_draws
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import NotApplicable
 from pipeline.mr.coils import SMALLEST_CALIBRATION
@@ -145,21 +145,14 @@ def _one_image(
     found = reconstruct_slice(raw, used, stopwatch, hard_data_consistency=hard)
     spread = None
     if settings.uncertainty_draws:
-        draws = Stopwatch()
+        threads = 1 if used is None else used.threads
+
+        def image_of(draw: RawSlice) -> NDArray[np.complex64]:
+            lap = Stopwatch()
+            return reconstruct_slice(draw, used, lap, hard_data_consistency=hard).image
+
         with stopwatch.stage("uncertainty"):
-            spread = deviation(
-                [
-                    np.abs(
-                        reconstruct_slice(
-                            perturbed(raw, np.random.default_rng(draw)),
-                            used,
-                            draws,
-                            hard_data_consistency=hard,
-                        ).image
-                    )
-                    for draw in range(settings.uncertainty_draws)
-                ]
-            )
+            spread = deviation_over_draws(raw, image_of, settings.uncertainty_draws, threads)
     seen = None
     if steps is not None:
         with stopwatch.stage("evidence"):

@@ -7,12 +7,15 @@ the network's idea of anatomy and not to the data changes most. The pixel-wise s
 over a few perturbed reconstructions is the map.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.reconstruction.rawslice import CalibrationSource, RawSlice
+from pipeline.blas import one_thread
 from pipeline.mr.coils import SMALLEST_CALIBRATION, Calibration
 
 LEFT_OUT = 0.1
@@ -20,6 +23,37 @@ LEFT_OUT = 0.1
 
 CENTRE_LEFT_OUT = 0.4
 """Largest share of the centre, along an axis, that a draw estimates no sensitivities from."""
+
+
+def deviation_over_draws(
+    raw: RawSlice,
+    reconstruct: Callable[[RawSlice], NDArray[np.complex64]],
+    n_draws: int,
+    threads: int,
+) -> NDArray[np.float32]:
+    """Return the pixel-wise standard deviation of the magnitude over perturbed reconstructions.
+
+    Draws are made side by side: much of each runs on one core. The result does not depend on the
+    number of threads.
+
+    Parameters
+    ----------
+    raw
+        The slice.
+    reconstruct
+        Gives the image of a slice; called from several threads at once. Shape ``(rows, columns)``.
+    n_draws
+        Number of perturbed reconstructions, at least two.
+    threads
+        Draws that are made at once, at most.
+    """
+
+    def magnitude(draw: int) -> NDArray[np.float32]:
+        return np.abs(reconstruct(perturbed(raw, np.random.default_rng(draw))))
+
+    # The limit on BLAS is the process's: set here, no draw that ends lifts it from the others.
+    with one_thread(), ThreadPoolExecutor(min(threads, n_draws)) as executor:
+        return deviation(list(executor.map(magnitude, range(n_draws))))
 
 
 def perturbed(raw: RawSlice, rng: np.random.Generator) -> RawSlice:

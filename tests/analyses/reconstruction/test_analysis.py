@@ -138,6 +138,18 @@ def test_the_same_data_give_the_same_bits(operator: UnrolledNetworks) -> None:
     assert first.uncertainty.tobytes() == second.uncertainty.tobytes()
 
 
+def test_uncertainty_is_the_same_whether_draws_are_made_side_by_side(
+    operator: UnrolledNetworks,
+) -> None:
+    settings = ReconstructionSettings(uncertainty_draws=3)
+    one, three = (
+        reconstruct(undersampled(), replace(operator, threads=n), settings) for n in (1, 3)
+    )
+    assert one.uncertainty is not None
+    assert one.uncertainty.any()
+    np.testing.assert_array_equal(one.uncertainty, three.uncertainty)
+
+
 def test_more_noise_is_more_uncertainty(operator: UnrolledNetworks) -> None:
     rng = np.random.default_rng(5)
     quiet = undersampled()
