@@ -126,9 +126,10 @@ def side_by_side(first: Run, second: Run) -> str:
     lines = [
         "# Two runs of the benchmarks",
         "",
-        f"On {_named(first[0])}. Written by `python -m benchmarks.publish`; what each round",
-        "took is in `runs`. Two ratios agree if they differ by at most a tenth of the larger, and are",
-        "on the same side of the aim.",
+        f"On {_named(first[0])}.",
+        "",
+        "Written by `python -m benchmarks.publish`; what each round took is in `runs`. Two ratios",
+        "agree if they differ by at most a tenth of the larger, and are on one side of the aim.",
         "",
         "| area | ours | against | first | second | agree | aim | |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from time import perf_counter
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 
@@ -127,11 +127,12 @@ class Whole:
         )
         manifest = run(request, self._ledger, _Silent())
         seconds = perf_counter() - began
-        (job,) = manifest.to_json()["jobs"]
-        if not any(artifact["relative_path"].endswith(".dcm") for artifact in job["artifacts"]):
-            raise RuntimeError(f"{given.analysis}: no DICOM object; {job['error']}")
+        (entry,) = manifest.jobs
+        if not any(artifact.relative_path.endswith(".dcm") for artifact in entry.artifacts):
+            raise RuntimeError(f"{given.analysis}: no DICOM object; {entry.failure}")
+        timings = cast("Mapping[str, float]", (entry.outcome or {})["timings"])
         rmtree(self._output)
-        return seconds, _apart(job["timings"], seconds)
+        return seconds, _apart(timings, seconds)
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import shares
 from benchmarks.shares import KEPT, Shares, moved, of_whole
 from benchmarks.whole import phases_input
-from pipeline import phases
+from pipeline.encode.phases import encode_phases
 from pipeline.study import Artifact
 
 
@@ -56,15 +56,13 @@ def test_a_stage_that_is_slowed_fails_the_command(
         shares.main()
     assert ended.value.code == 0
 
-    encode = phases.encode_phases
-
     def slowed(*args: Any) -> tuple[Artifact, ...]:
         began = time.perf_counter()
-        artifacts = encode(*args)
+        artifacts = encode_phases(*args)
         time.sleep(6.0 * (time.perf_counter() - began))
         return artifacts
 
-    monkeypatch.setattr(phases, "encode_phases", slowed)
+    monkeypatch.setattr("pipeline.phases.encode_phases", slowed)
     found = {"phases": of_whole(given, tmp_path / "slowed")}
     with pytest.raises(SystemExit) as ended:
         shares.main()
