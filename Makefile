@@ -24,7 +24,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 # Real peers of the tests, from Debian: without them, the tests that need them are skipped.
 SERVERS := orthanc orthanc-dicomweb orthanc-gdcm orthanc-postgresql dcmtk rabbitmq-server chromium wapiti sslscan minisign
 
-.PHONY: help demo page page-check test check servers bench figures failure soak fuzz train train-perfusion train-reconstruction train-phases \
+.PHONY: help demo page page-check test check servers bench shares figures failure soak fuzz train train-perfusion train-reconstruction train-phases \
 	constraints lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
@@ -34,6 +34,7 @@ help:
 	@echo "make test    check style, types and layers, and run the tests"
 	@echo "make check   the same without the tests"
 	@echo "make bench   measure everything beside what a user would pick instead, and write one table"
+	@echo "make shares  check that no stage of an analysis takes another share of the whole than it did"
 	@echo "make figures measure what the documents tell of other subjects"
 	@echo "make failure kill workers, brokers and databases, 200 times over all transports"
 	@echo "make fuzz    feed every reader with damaged inputs, FUZZ_SECONDS each"
@@ -97,6 +98,10 @@ check: $(VENV)/.installed-dev page-check
 # The table beside peers, which it installs into .venv-peers.
 bench: $(VENV)/.installed-dev demo
 	$(BIN)/python -m benchmarks
+
+# Against benchmarks/shares.json, which python -m benchmarks.shares --write renews.
+shares: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shares
 
 # What docs/ and the model cards tell of other subjects.
 figures: $(VENV)/.installed-dev demo

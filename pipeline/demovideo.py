@@ -5,7 +5,7 @@ of the operating theatre, and a moment without light. It is nobody's operation a
 the phases that are found on it mean nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -88,11 +88,11 @@ def write_video(folder: Path, seed: int) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
-    path.write_bytes(_encoded(np.random.default_rng((seed, 1))))
-    return [path, _write_object(folder / OBJECT_NAME, seed)]
+    path.write_bytes(_encoded(np.random.default_rng((seed, 1)), COURSE))
+    return [path, write_object(folder / OBJECT_NAME, seed)]
 
 
-def _encoded(rng: np.random.Generator) -> bytes:
+def _encoded(rng: np.random.Generator, course: Sequence[Scene]) -> bytes:
     """Return an operation as MP4."""
     target = BytesIO()
     with av.open(target, mode="w", format="mp4") as container:
@@ -102,7 +102,7 @@ def _encoded(rng: np.random.Generator) -> bytes:
         stream.options = {"preset": "veryfast"}
         # One thread: the same pictures give the same bytes.
         stream.codec_context.thread_count = 1
-        for index, picture in enumerate(_pictures(rng)):
+        for index, picture in enumerate(_pictures(rng, course)):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, RATE_HZ)
             container.mux(stream.encode(frame))
@@ -110,10 +110,10 @@ def _encoded(rng: np.random.Generator) -> bytes:
     return target.getvalue()
 
 
-def _pictures(rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
+def _pictures(rng: np.random.Generator, course: Sequence[Scene]) -> Iterator[NDArray[np.uint8]]:
     """Yield the pictures of an operation. Shape ``(rows, columns, 3)``."""
     texture = _texture(rng)
-    for scene in COURSE:
+    for scene in course:
         drift = rng.uniform(-1, 1, 2)
         start = rng.integers(0, 200, 2)
         for index in range(scene.seconds * RATE_HZ):
@@ -147,9 +147,19 @@ def _texture(rng: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(field / field.std())
 
 
-def _write_object(path: Path, seed: int) -> Path:
-    """Write an operation as a Video Endoscopic object, PS3.3, A.32.5."""
-    content = _encoded(np.random.default_rng((seed, 2)))
+def write_object(path: Path, seed: int, course: Sequence[Scene] = COURSE) -> Path:
+    """Write an operation as a Video Endoscopic object, PS3.3, A.32.5, and return the file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    seed
+        Another seed, another operation.
+    course
+        Its stretches, in their order.
+    """
+    content = _encoded(np.random.default_rng((seed, 2)), course)
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(H264)
@@ -167,7 +177,7 @@ def _write_object(path: Path, seed: int) -> Path:
     dataset.StudyTime = dataset.ContentTime = dataset.AcquisitionTime = STUDY_TIME
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
     dataset.Rows, dataset.Columns = SHAPE
-    dataset.NumberOfFrames = RATE_HZ * sum(scene.seconds for scene in COURSE)
+    dataset.NumberOfFrames = RATE_HZ * sum(scene.seconds for scene in course)
     dataset.FrameTime, dataset.CineRate = round(1000 / RATE_HZ, 6), RATE_HZ
     dataset.FrameIncrementPointer = 0x00181063
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 3, "YBR_PARTIAL_420"

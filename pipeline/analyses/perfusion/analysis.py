@@ -26,6 +26,7 @@ from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.perfusion.state import state_of
 from pipeline.analyses.perfusion.trust import assess, trust_notes
 from pipeline.analyses.stopwatch import Stopwatch
+from pipeline.blas import one_thread
 from pipeline.errors import AnalysisFailed
 from pipeline.imaging.volume import TimeSeries, Volume
 from pipeline.study import InputSeries
@@ -71,6 +72,9 @@ def analyse(
 ) -> PerfusionResult:
     """Analyse a perfusion series.
 
+    Linear algebra is done on one thread: low-rank models of a series are small, and the number of
+    cores changes no result.
+
     Parameters
     ----------
     series
@@ -89,11 +93,12 @@ def analyse(
     """
     stopwatch = Stopwatch()
     found = []
-    for index in range(series.image.n_slices):
-        found.append(analyse_slice(series, index, (pool, settings), stopwatch))
-        progress((index + 1) / series.image.n_slices)
-    with stopwatch.stage("measure"):
-        return _assemble(series, found, (pool, settings), stopwatch)
+    with one_thread():
+        for index in range(series.image.n_slices):
+            found.append(analyse_slice(series, index, (pool, settings), stopwatch))
+            progress((index + 1) / series.image.n_slices)
+        with stopwatch.stage("measure"):
+            return _assemble(series, found, (pool, settings), stopwatch)
 
 
 def _assemble(
