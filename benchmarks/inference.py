@@ -1,64 +1,27 @@
-"""Serving's time over bare ONNX Runtime's, for the same patches and the same threads.
+"""What perfusion asks of its networks, and how long they take for it by themselves.
 
 Bare is what no serving can avoid: ``session.run`` on the patches, batched as serving batches them,
-as many members at a time as serving runs. Both are timed in turn within one process, so that a slow
-or a busy machine slows both; the ratio of each pair is kept.
+as many members at a time as serving runs.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.analyses.perfusion.analysis import analyse
 from pipeline.analyses.perfusion.locate import likely_places
-from pipeline.analyses.perfusion.networks import Pool, open_pool
+from pipeline.analyses.perfusion.networks import Pool
 from pipeline.analyses.perfusion.pool import sweep
 from pipeline.analyses.perfusion.prepare import prepare_slice
 from pipeline.analyses.perfusion.settings import PerfusionSettings
-from pipeline.infer.bundle import Bundle, load_bundle
+from pipeline.infer.bundle import Bundle
 from pipeline.infer.session import Session, open_session
 from pipeline.phantom import PhantomSettings, perfusion_phantom
 from pipeline.study import InputSeries
 
 N_CLASSES = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InferenceCost:
-    """What an analysis costs beside its networks."""
-
-    n_slices: int
-    n_members: int
-    n_patches: int
-    """Patches that each member saw, over all slices."""
-
-    uncertainty_stride: int
-    workers: int
-    """Members that ran at the same time."""
-
-    open_seconds: float
-    """Reading, checking and opening the bundle [s]."""
-
-    serving_seconds: tuple[float, ...]
-    """The whole analysis, once a round [s]."""
-
-    bare_seconds: tuple[float, ...]
-    """The networks alone, once a round [s]."""
-
-    stage_seconds: dict[str, float]
-    """Stages of the last round [s]."""
-
-    @property
-    def ratio(self) -> float:
-        """Median over the rounds of serving's time over bare's."""
-        pairs = zip(self.serving_seconds, self.bare_seconds, strict=True)
-        return median(serving / bare for serving, bare in pairs)
 
 
 class Recorder:
@@ -83,48 +46,6 @@ def phantom_series(n_slices: int) -> InputSeries:
         frames=(),
         header=None,
         input_digest="",
-    )
-
-
-def measure_inference(
-    folder: Path, settings: PerfusionSettings, *, n_slices: int, rounds: int
-) -> InferenceCost:
-    """Time the analysis and the bare networks in turn.
-
-    Parameters
-    ----------
-    folder
-        The bundle.
-    settings
-        Settings of the analysis.
-    n_slices
-        Slices of the phantom.
-    rounds
-        How often; one more comes first and is not counted.
-    """
-    began = perf_counter()
-    bundle = load_bundle(folder)
-    pool = open_pool(bundle)
-    open_seconds = perf_counter() - began
-    series = phantom_series(n_slices)
-    sessions = bare_sessions(bundle)
-    serving, bare, n_patches = [], [], 0
-    for _ in range(rounds + 1):
-        began = perf_counter()
-        result = analyse(series, pool, settings)
-        serving.append(perf_counter() - began)
-        seconds, n_patches = time_bare(series, pool, settings, sessions)
-        bare.append(seconds)
-    return InferenceCost(
-        n_slices=n_slices,
-        n_members=len(pool.members),
-        n_patches=n_patches,
-        uncertainty_stride=settings.uncertainty_stride,
-        workers=pool.workers,
-        open_seconds=open_seconds,
-        serving_seconds=tuple(serving[1:]),
-        bare_seconds=tuple(bare[1:]),
-        stage_seconds=dict(result.stage_seconds),
     )
 
 

@@ -3,8 +3,8 @@
 Sessions do not spin: threads that wait for work would take the cores of the other members'
 sessions. They keep no arena, which would keep what the largest input took for as long as the
 process lives, and plan no memory ahead: with an arena and a plan each, which is ONNX Runtime's
-default, four members kept 1435 MiB and took 1.5 times as long as with one arena for all. One session
-may be run from several threads at once. On a graphics card they run by IO binding
+default, four members kept 1435 MiB and took 1.5 times as long as with one arena for all. One
+session may be run from several threads at once. On a graphics card they run by IO binding
 (``pipeline/infer/bound.py``).
 """
 

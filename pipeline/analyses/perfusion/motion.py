@@ -18,7 +18,6 @@ from scipy.ndimage import gaussian_filter1d
 from pipeline.analyses.perfusion.breathing import rough_shifts
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.peaks import refined_peaks
-from pipeline.blas import one_thread
 
 RANKS = (2, 3, 4, 4)
 """Rank of the model in each pass."""
@@ -101,8 +100,7 @@ def low_rank(aligned: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
         Number of images.
     """
     flat = aligned.reshape(len(aligned), -1)
-    with one_thread():
-        courses, weights, images = np.linalg.svd(flat, full_matrices=False)
+    courses, weights, images = np.linalg.svd(flat, full_matrices=False)
     smooth = gaussian_filter1d(courses[:, :rank] * weights[:rank], 1.0, axis=0)
     predicted: NDArray[np.float32] = (smooth @ images[:rank]).reshape(aligned.shape)
     return predicted.astype(np.float32)
