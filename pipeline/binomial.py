@@ -11,7 +11,7 @@ References
 
 import math
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 
 def upper_limit(events: int, trials: int, confidence: float) -> float:
@@ -28,7 +28,7 @@ def upper_limit(events: int, trials: int, confidence: float) -> float:
     """
     if events >= trials:
         return 1.0
-    return float(beta.ppf(confidence, events + 1, trials - events))
+    return float(betaincinv(events + 1, trials - events, confidence))
 
 
 def lower_limit(events: int, trials: int, confidence: float) -> float:

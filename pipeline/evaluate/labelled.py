@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM
 from pipeline.errors import StudyRejected
-from pipeline.imaging.nifti import read_labels
 from pipeline.ingest.inventory import take_inventory
 from pipeline.study import InputSeries
 
@@ -48,7 +47,7 @@ def read_truth(
         If there is none, if it does not fit, or if it has no myocardium.
     """
     label_path = _label_of(path, labels)
-    stored = read_labels(label_path)
+    stored = _stored_labels(label_path)
     truth = majority(stored)
     if truth.shape != shape:
         raise StudyRejected(f"{label_path.name} has shape {truth.shape}, the series {shape}")
@@ -72,6 +71,15 @@ def labelled_series(path: Path) -> InputSeries:
     if not isinstance(series, InputSeries):
         raise StudyRejected(f"{series.label}: raw data, images are judged")
     return series
+
+
+def _stored_labels(path: Path) -> NDArray[np.int16]:
+    """Read labels by the same door; a scaled header stores 1 as 0.99998, so they are rounded.
+
+    Shape ``(slices, rows, columns)``, or ``(beats, slices, rows, columns)`` where there are beats.
+    """
+    labels: NDArray[np.int16] = np.rint(labelled_series(path).image.array).astype(np.int16)
+    return labels if len(labels) > 1 else labels[0]
 
 
 def majority(labels: NDArray[np.integer]) -> NDArray[np.uint8]:

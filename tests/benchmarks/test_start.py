@@ -29,8 +29,17 @@ HEAVY = (
 )
 """What takes a tenth of a second or more to import, or brings what does."""
 
-WRITERS = ("duckdb", "fastapi", "highdicom", "matplotlib", "skimage")
-"""What a run needs only once there is something to write."""
+WRITERS = (
+    "duckdb",
+    "fastapi",
+    "highdicom",
+    "matplotlib",
+    "scipy.optimize",
+    "scipy.signal",
+    "scipy.stats",
+    "skimage",
+)
+"""What a run needs only once there is something to write, or blood flow to tell."""
 
 TOLD = "import sys; print([m for m in {names} if m in sys.modules], file=sys.stderr)"
 

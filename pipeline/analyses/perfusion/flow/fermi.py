@@ -16,8 +16,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import scipy  # its parts are loaded when first used: few runs have blood flow to tell
 from numpy.typing import NDArray
-from scipy.optimize import brentq, least_squares
 from scipy.special import fdtri
 
 from pipeline.analyses.perfusion.flow.inputfunction import InputFunction
@@ -157,7 +157,7 @@ class FermiModel:
             best = course @ centred / (course @ course) if flow is None else flow
             return centred - float(np.clip(best, 0.0, MOST_FLOW)) * course
 
-        found = least_squares(
+        found = scipy.optimize.least_squares(
             left_over,
             np.clip(shape, LOWER, UPPER),
             bounds=(LOWER, UPPER),
@@ -212,7 +212,9 @@ def _crossing(excess: Callable[[float], float], flow: float, limit: float) -> fl
         if excess(limit) <= 0.0:
             return limit
         outside = limit
-    found = brentq(excess, inside, outside, xtol=FLOW_TOLERANCE * max(flow, 0.1), rtol=1e-3)
+    found = scipy.optimize.brentq(
+        excess, inside, outside, xtol=FLOW_TOLERANCE * max(flow, 0.1), rtol=1e-3
+    )
     return float(found)
 
 

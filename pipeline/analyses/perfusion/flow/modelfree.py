@@ -19,8 +19,8 @@ References
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded when first used: few runs have blood flow to tell
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from pipeline.analyses.perfusion.flow.inputfunction import InputFunction
 from pipeline.analyses.perfusion.flow.response import (
@@ -138,7 +138,7 @@ class ModelFree:
         """Return the flow at a delay and a strength, its variance, and what is left over."""
         n_weights = setting.design.shape[1]
         ridge = setting.strength * np.eye(n_weights)
-        found, _ = nnls(
+        found, _ = scipy.optimize.nnls(
             np.vstack([setting.design, ridge]), np.concatenate([centred, np.zeros(n_weights)])
         )
         active = found > 0

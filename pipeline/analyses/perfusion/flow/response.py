@@ -12,9 +12,8 @@ Straight lines would cut the peak off.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are loaded when first used: few runs have blood flow to tell
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.signal import fftconvolve
 
 from pipeline.analyses.perfusion.flow.inputfunction import InputFunction
 
@@ -78,7 +77,9 @@ class BloodOnGrid:
         residues
             Residue functions on ``lags_s``. Shape ``(..., points)``.
         """
-        whole = fftconvolve(residues, np.broadcast_to(self.blood, residues.shape), axes=-1)
+        whole = scipy.signal.fftconvolve(
+            residues, np.broadcast_to(self.blood, residues.shape), axes=-1
+        )
         ends = 0.5 * (self.blood * residues[..., :1] + self.blood[0] * residues)
         found: NDArray[np.float64] = whole[..., : len(self.grid_s)] - ends
         return UNIT_RESPONSE * found
@@ -115,6 +116,6 @@ def on_grid(source: InputFunction) -> BloodOnGrid:
     fitted = slice(source.begin, source.end)
     times = source.times_s[fitted]
     grid = np.arange(times[0], times[-1] + STEP_S, STEP_S)
-    spline = CubicSpline(times, source.blood[fitted])
+    spline = scipy.interpolate.CubicSpline(times, source.blood[fitted])
     blood: NDArray[np.float64] = spline(np.minimum(grid, times[-1]))
     return BloodOnGrid(grid_s=grid, blood=blood)
