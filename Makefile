@@ -133,7 +133,7 @@ train: train-perfusion train-reconstruction train-phases
 
 train-perfusion: $(VENV)/.installed-dev
 	$(BIN)/python -m models.perfusion.train locator --data $(TRAINING)
-	for seed in 1 2 3 4 5 6; do \
+	for seed in 1 2 3 4 5 6 7; do \
 		$(BIN)/python -m models.perfusion.train member --seed $$seed --data $(TRAINING) || exit 1; \
 	done
 	$(BIN)/python -m models.perfusion.export
