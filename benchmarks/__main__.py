@@ -60,12 +60,13 @@ def measured(name: str, rounds: int, *, is_small: bool) -> Section:
             if ended.returncode:
                 said = ended.stderr.decode(errors="replace").strip().splitlines()
                 failure = said[-1] if said else f"status {ended.returncode}"
-        rows = json.loads(told.read_text()) if told.is_file() else []
+        found = json.loads(told.read_text()) if told.is_file() else {"rows": [], "missing": []}
+    missing = [f"{one['against']}: {one['reason']}" for one in found["missing"]]
     return Section(
         area=name,
         seconds=perf_counter() - began,
-        rows=tuple(Row(**row) for row in rows),
-        failure=failure,
+        rows=tuple(Row(**row) for row in found["rows"]),
+        failure="; ".join([*missing, *([failure] if failure else [])]),
     )
 
 

@@ -1,7 +1,8 @@
 """One area of the benchmarks: ``python -m benchmarks.area NAME ROUNDS FILE [--small]``.
 
-An area is a module with a function ``measure`` that takes ``Terms`` and yields rows. They are
-written as they come, so that what fails later takes none of them away.
+An area is a module with a function ``measure`` that takes ``Terms`` and yields rows, and what could
+not be measured with its reason. They are written as they come, so that what fails later takes none
+of them away.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.areas import AREAS
-from benchmarks.row import Row, Terms
+from benchmarks.row import Missing, Terms
 
 
 def main() -> None:
@@ -25,10 +26,10 @@ def main() -> None:
     call = parser.parse_args()
     with TemporaryDirectory() as place:
         terms = Terms(rounds=call.rounds, is_small=call.small, place=Path(place))
-        rows: list[Row] = []
-        for row in import_module(AREAS[call.name]).measure(terms):
-            rows.append(row)
-            call.file.write_text(json.dumps([asdict(row) for row in rows]), encoding="utf-8")
+        told: dict[str, list[object]] = {"rows": [], "missing": []}
+        for found in import_module(AREAS[call.name]).measure(terms):
+            told["missing" if isinstance(found, Missing) else "rows"].append(asdict(found))
+            call.file.write_text(json.dumps(told), encoding="utf-8")
 
 
 if __name__ == "__main__":

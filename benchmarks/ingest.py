@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from benchmarks.peers import PINNED, NotInstalled, ask, debian, python_of
-from benchmarks.row import Row, Terms, in_turn, seconds_of
+from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
 from pipeline.demo import write_study
 from pipeline.imaging.volume import TimeSeries
 from pipeline.ingest.inventory import take_inventory
@@ -27,7 +27,7 @@ SYNTAXES = {"explicit": ExplicitVRLittleEndian, "JPEG-LS": JPEGLSLossless, "RLE"
 """Transfer syntaxes that are read, by what the table calls them."""
 
 
-def measure(terms: Terms) -> Iterator[Row]:
+def measure(terms: Terms) -> Iterator[Row | Missing]:
     """Yield ours beside each way of reading the same files."""
     image = example(terms)
     for name, syntax in SYNTAXES.items():
@@ -54,7 +54,7 @@ def measure(terms: Terms) -> Iterator[Row]:
     yield from _converters(terms, terms.place / "explicit", image)
 
 
-def _converters(terms: Terms, folder: Path, image: TimeSeries) -> Iterator[Row]:
+def _converters(terms: Terms, folder: Path, image: TimeSeries) -> Iterator[Row | Missing]:
     """Yield ours beside the converters that can be installed."""
     what = f"{image.n_beats * image.n_slices} instances of {SIDE} x {SIDE}, explicit"
     for against, aim, convert in (
@@ -68,7 +68,7 @@ def _converters(terms: Terms, folder: Path, image: TimeSeries) -> Iterator[Row]:
                 lambda: convert(folder, terms.place),
             )
         except NotInstalled as reason:
-            print(f"ingest against {against}: left out, {reason}")
+            yield Missing(against=against, reason=str(reason))
             continue
         yield Row(
             area="ingest",

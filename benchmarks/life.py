@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 from sqlalchemy import select
 
 from benchmarks.peers import NotInstalled, ask, python_of
-from benchmarks.row import Row, Terms, in_turn, seconds_of
+from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
 from benchmarks.service import bare_model_s, seconds_a_job, service
 from pipeline.identity import digest_file
 from pipeline.ledger.events import Event
@@ -59,7 +59,7 @@ class Place:
         return service(self.folder() / "service", self.broker, self.models)
 
 
-def measure(terms: Terms) -> Iterator[Row]:
+def measure(terms: Terms) -> Iterator[Row | Missing]:
     """Yield what the service adds to a job, and what other ways add."""
     if str(SITE) not in sys.path:
         # The analysis is a package of a site's own, found by its entry point.
@@ -168,11 +168,14 @@ def lone_s(place: Place, at: Service) -> float:
     return median(times)
 
 
-def monai(place: Place, rounds: int, ours: tuple[float, ...], bare_s: float) -> Iterator[Row]:
+def monai(
+    place: Place, rounds: int, ours: tuple[float, ...], bare_s: float
+) -> Iterator[Row | Missing]:
     """Yield a job of many beside a MONAI Deploy application's, if that is installed here."""
     try:
         python = python_of("monaideploy")
-    except NotInstalled:
+    except NotInstalled as reason:
+        yield Missing(against="a MONAI Deploy application", reason=str(reason))
         return
 
     def run(n_runs: int) -> list[float]:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from benchmarks.daugs import TOLERANCE, OtherResult, places_of, prepared_beats
-from benchmarks.row import Row, Terms, in_turn, seconds_of
+from benchmarks.peers import PINNED, NotInstalled, ask, python_of
+from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
 from benchmarks.torchreference import graph_of, torch_locator, torch_member
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.infer.bundle import find_bundle, load_bundle
@@ -46,13 +47,15 @@ APART = 1e-3
 """Largest difference of two ways, as a share of the largest value."""
 
 
-def measure(terms: Terms) -> Iterator[Row]:
+def measure(terms: Terms) -> Iterator[Row | Missing]:
     """Yield each graph over itself, run in other ways."""
     for (model, name), shapes in GRAPHS.items():
         feed = example(shapes)
         for threads in (1,) if terms.is_small else (1, 2):
             yield from _rows(terms, (model, name), feed, threads)
     yield from _eight_bits(terms)
+    if not terms.is_small:
+        yield from _openvino(terms)
 
 
 def example(shapes: dict[str, tuple[int, ...]]) -> Feed:
@@ -190,3 +193,33 @@ def _eight_bits(terms: Terms) -> Iterator[Row]:
         note=f"another result: {100 * same:.1f} % of the points get the same class on patches "
         "beside those that it was calibrated on",
     )
+
+
+def _openvino(terms: Terms) -> Iterator[Row | Missing]:
+    """Yield each graph over itself by OpenVINO's provider, which lives in a package of its own."""
+    against = PINNED["openvino"][0].replace("==", " ")
+    for (model, name), shapes in GRAPHS.items():
+        feed = example(shapes)
+        given, found = terms.place / f"{name}.npz", terms.place / f"{name}.npy"
+        np.savez(given, **feed)
+        ours = served(model, name, 2)
+        call = ("openvinograph.py", graph_of(model, name), given, found, 2, 5)
+        try:
+            python = python_of("openvino")
+            times = in_turn(
+                terms.rounds,
+                lambda ours=ours, feed=feed: seconds_of(lambda: [ours(feed) for _ in range(5)]) / 5,
+                lambda python=python, call=call: float(ask(python, *call)),
+            )
+        except NotInstalled as reason:
+            yield Missing(against=f"{against}, {name}", reason=str(reason))
+            continue
+        check_same(f"{name}, {against}", ours(feed), np.load(found))
+        yield Row(
+            area="models",
+            what=f"{model}'s {name}, 2 threads",
+            against=against,
+            ours=times[0],
+            theirs=times[1],
+            note="in a process of its own, which is not timed",
+        )

@@ -29,6 +29,7 @@ PINNED = {
         "nibabel==5.4.2",
         "onnxruntime==1.32.0",
     ),
+    "openvino": ("onnxruntime-openvino==1.24.1", "numpy==2.4.6"),
     "sigpy": ("sigpy==0.1.27", "numpy==1.26.4"),
 }
 """Packages of each environment."""

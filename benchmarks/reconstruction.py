@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.peers import NotInstalled
 from benchmarks.reconstructioncases import Case, drawn, error_of, measured
 from benchmarks.reconstructionpeers import Peer, bart, sigpy
-from benchmarks.row import Row, Terms, in_turn, seconds_of
+from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
 from pipeline.analyses.reconstruction.analysis import reconstruct
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
 from pipeline.analyses.reconstruction.rawslice import RawSlice, raw_slice
@@ -105,22 +105,15 @@ def cost_of_slice(networks: UnrolledNetworks, shape: tuple[int, int], rounds: in
     )
 
 
-def measure(terms: Terms) -> Iterator[Row]:
-    """Yield times and errors beside each peer's.
-
-    Raises
-    ------
-    NotInstalled
-        If a peer cannot be installed; the rows of the others come first.
-    """
+def measure(terms: Terms) -> Iterator[Row | Missing]:
+    """Yield times and errors beside each peer's."""
     networks = open_networks(load_bundle(find_bundle("reconstruction")), "operator")
     side, n_coils = (96, 6) if terms.is_small else (256, 8)
-    missing: list[str] = []
     for open_peer in (bart, sigpy):
         try:
             peer = open_peer(may_install=not terms.is_small)
         except NotInstalled as problem:
-            missing.append(str(problem))
+            yield Missing(against=open_peer.__name__, reason=str(problem))
             continue
         if peer is not None:
             for pattern in PATTERNS:
@@ -128,11 +121,9 @@ def measure(terms: Terms) -> Iterator[Row]:
             yield from times_beside(peer, networks, (side, n_coils), terms.rounds)
             yield from errors_beside(peer, networks, (side, n_coils))
     if find_spec("torch") is None:
-        missing.append("torch (of the development environment)")
+        yield Missing(against="torch", reason="not in this environment")
     else:
         yield time_beside_large(networks, terms)
-    if missing:
-        raise NotInstalled("; ".join(missing))
 
 
 def times_beside(

@@ -80,6 +80,17 @@ class Row:
         return f"{low:.3g} to {high:.3g}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Missing:
+    """A comparison that could not be made on this machine."""
+
+    against: str
+    """What the other is."""
+
+    reason: str
+    """Why, such as what cannot be installed."""
+
+
 def seconds_of(does: Callable[[], object]) -> float:
     """Return how long something takes [s]."""
     began = perf_counter()

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import ingest
 from benchmarks.peers import NotInstalled
-from benchmarks.row import Terms
+from benchmarks.row import Missing, Row, Terms
 
 
 def absent(*_: object) -> float:
@@ -26,6 +26,11 @@ def test_ours_and_the_loop_read_what_was_written(tmp_path: Path, name: str) -> N
 def test_each_syntax_has_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for peer in ("by_dicom2nifti", "by_dcm2niix"):
         monkeypatch.setattr(ingest, peer, absent)
-    rows = list(ingest.measure(Terms(rounds=1, is_small=True, place=tmp_path)))
+    found = list(ingest.measure(Terms(rounds=1, is_small=True, place=tmp_path)))
+    assert [one.reason for one in found if isinstance(one, Missing)] == [
+        "tests install nothing",
+        "tests install nothing",
+    ]
+    rows = [one for one in found if isinstance(one, Row)]
     assert [row.what.rsplit(", ")[-1] for row in rows] == list(ingest.SYNTAXES)
     assert all(row.ratio > 0 for row in rows)

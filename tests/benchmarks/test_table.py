@@ -60,8 +60,9 @@ def test_an_area_that_breaks_off_keeps_the_rows_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "breaks.py").write_text(
-        "from benchmarks.row import Row\n"
+        "from benchmarks.row import Missing, Row\n"
         "def measure(terms):\n"
+        "    yield Missing(against='c', reason='no such package')\n"
         "    yield Row(area='breaks', what='a', against='b', ours=(1.0,), theirs=(2.0,))\n"
         "    raise ValueError('the peer is gone')\n"
     )
@@ -71,7 +72,7 @@ def test_an_area_that_breaks_off_keeps_the_rows_it_had(
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(areas.__file__).parents[1]}")
     section = command.measured("breaks", 1, is_small=True)
     assert [row.ratio for row in section.rows] == [0.5]
-    assert section.failure == "ValueError: the peer is gone"
+    assert section.failure == "c: no such package; ValueError: the peer is gone"
 
 
 def test_a_peer_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
