@@ -79,9 +79,18 @@ class BoundSession:
 
 def pinned_memory(provider: str) -> onnxruntime.OrtMemoryInfo | None:
     """Return ONNX Runtime's name for memory that a provider's device reads by itself, if any."""
+    kind = onnxruntime.OrtDeviceMemoryType.HOST_ACCESSIBLE
     for device in onnxruntime.get_ep_devices():
         if device.ep_name == provider:
-            kind = onnxruntime.OrtDeviceMemoryType.HOST_ACCESSIBLE
             memory: onnxruntime.OrtMemoryInfo | None = device.memory_info(kind)
-            return memory
+            return memory if memory is not None and can_hold(memory) else None
     return None
+
+
+def can_hold(memory: onnxruntime.OrtMemoryInfo) -> bool:
+    """Tell whether values can be made in a memory: its allocator need not be registered."""
+    try:
+        onnxruntime.OrtValue.ortvalue_from_shape_and_type([1], np.float32, memory_info=memory)
+    except RuntimeError:
+        return False
+    return True

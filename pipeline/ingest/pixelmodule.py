@@ -92,7 +92,7 @@ def check_description(header: Dataset) -> None:
         raise UnreadableFile(
             f"{tag_text('ModalityLUTSequence')} is not supported, only Rescale Slope and Intercept"
         )
-    if whole_number(header, "SamplesPerPixel", 1) != 1:
+    if whole_number(header, "SamplesPerPixel") != 1:
         raise UnreadableFile(f"{tag_text('SamplesPerPixel')} is not 1: colour is not supported")
     photometric = text(header, "PhotometricInterpretation")
     if photometric != "MONOCHROME2":

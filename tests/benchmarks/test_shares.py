@@ -62,7 +62,7 @@ def test_a_stage_that_is_slowed_fails_the_command(
         time.sleep(6.0 * (time.perf_counter() - began))
         return artifacts
 
-    monkeypatch.setattr("pipeline.phases.encode_phases", slowed)
+    monkeypatch.setattr("pipeline.encode.phases.encode_phases", slowed)
     found = {"phases": of_whole(given, tmp_path / "slowed")}
     with pytest.raises(SystemExit) as ended:
         shares.main()

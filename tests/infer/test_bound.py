@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from pipeline.errors import UnusableCall
-from pipeline.infer.bound import CUDA, BoundSession, pinned_memory
+from pipeline.infer.bound import CUDA, BoundSession, can_hold, pinned_memory
 from pipeline.infer.bundle import Member, load_bundle
 from pipeline.infer.session import check_providers, open_session
 
@@ -16,6 +16,14 @@ HOST = onnxruntime.OrtMemoryInfo(
     "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
 )
 """Memory of the processor, which stands for what is pinned."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def allocator() -> None:
+    """Have values made in that memory; sessions do not use it by themselves."""
+    if not can_hold(HOST):
+        onnxruntime.create_and_register_allocator(HOST, None)
+    assert can_hold(HOST)
 
 
 @pytest.fixture
