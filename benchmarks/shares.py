@@ -35,6 +35,9 @@ LARGE = 0.1
 MOST_MOVED = 0.5
 """A share may be off by this share of what it was."""
 
+ON_DISK = "record"
+"""The stage that flushes files: its time is the disk's, and disks differ more than processors."""
+
 Shares = dict[str, dict[str, float]]
 """Share of each stage of each analysis."""
 
@@ -92,8 +95,10 @@ def of_whole(given: Given, place: Path) -> dict[str, float]:
 
 
 def _relative(seconds: float, stages: Mapping[str, float]) -> dict[str, float]:
-    """Return stages as shares of a run."""
-    return {stage: taken / seconds for stage, taken in stages.items()}
+    """Return stages as shares of a run, without what waits for the disk."""
+    computed = {stage: taken for stage, taken in stages.items() if stage != ON_DISK}
+    whole = seconds - stages.get(ON_DISK, 0.0)
+    return {stage: taken / whole for stage, taken in computed.items()}
 
 
 if __name__ == "__main__":
