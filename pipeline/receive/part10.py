@@ -14,11 +14,13 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from pipeline.errors import UnreadableFile
 from pipeline.gateways.implementation import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
 )
-from pipeline.ingest.dicomfile import PARSE_ERRORS
+from pipeline.ingest.dicomfile import PARSE_ERRORS, read_dicom
+from pipeline.ingest.limits import Limits
 from pipeline.quiet import quietly
 
 PREAMBLE = bytes(128) + b"DICM"
@@ -70,19 +72,21 @@ def digest_data_set(path: Path) -> str:
 def says_the_same(first: Path, second: Path) -> bool:
     """Tell whether two files hold the same data set, in whatever transfer syntax each.
 
-    Of files that are large, or cannot be read, this is not known, and they count as two.
+    Of files that are large, or not whole, this is not known, and they count as two: of a length
+    that lies, no reader can tell what was meant.
     """
     try:
         if max(first.stat().st_size, second.stat().st_size) > LARGEST_COMPARED:
             return False
         with quietly():
             return bool(_read(first) == _read(second))
-    except (*PARSE_ERRORS, OSError, MemoryError):
+    except (*PARSE_ERRORS, UnreadableFile, OSError, MemoryError):
         return False
 
 
 def _read(path: Path) -> Dataset:
-    """Return the data set of a file, and none that is deflated: it may be a bomb."""
+    """Return the data set of a whole file, and none that is deflated: it may be a bomb."""
     if read_file_meta_info(path).TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
         raise ValueError
+    read_dicom(path, path.name, Limits())
     return dcmread(path)
