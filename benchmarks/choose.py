@@ -17,13 +17,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from benchmarks.inputs import prepared_slice
 from benchmarks.models import LEVELS, Feed, at_level, served, write_eight_bits
 from benchmarks.row import in_turn, seconds_of
 from benchmarks.torchreference import graph_of
-from pipeline.analyses.perfusion.locate import likely_places
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.pool import sweep
-from pipeline.analyses.perfusion.prepare import PreparedSlice, prepare_slice
+from pipeline.analyses.perfusion.prepare import PreparedSlice
 from pipeline.analyses.perfusion.result import MYOCARDIUM
 from pipeline.imaging.overlap import dice
 from pipeline.infer.bundle import find_bundle, load_bundle
@@ -94,9 +94,7 @@ def table(found: Sequence[Choice]) -> str:
 def _case(pool: Pool, seed: int) -> tuple[PreparedSlice, NDArray[np.bool_]]:
     """Return a phantom's slice as a member sees it, and its true myocardium."""
     phantom = perfusion_phantom(seed, PhantomSettings(n_slices=1))
-    frames, spacing = phantom.image.array[:, 0], phantom.image.spacing_mm[1:]
-    place = likely_places(frames, spacing, pool.locator)[0]
-    return prepare_slice(frames, spacing, place, pool.grid), phantom.labels[0] == MYOCARDIUM
+    return prepared_slice(phantom.image, 0, pool), phantom.labels[0] == MYOCARDIUM
 
 
 def _segmented(prepared: PreparedSlice, way: Way, pool: Pool) -> NDArray[np.bool_]:

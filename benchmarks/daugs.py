@@ -16,13 +16,11 @@ from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.inference import phantom_series
+from benchmarks.inputs import phantom_series, prepared_slice
 from benchmarks.row import Row, Terms, in_turn, seconds_of
 from benchmarks.torchreference import torch_member
-from pipeline.analyses.perfusion.locate import likely_places
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.pool import MemberMaps, sweep
-from pipeline.analyses.perfusion.prepare import prepare_slice
 from pipeline.analyses.perfusion.result import MYOCARDIUM
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.infer.bundle import find_bundle, load_bundle
@@ -96,10 +94,7 @@ def measure(terms: Terms) -> Iterator[Row]:
 
 def prepared_beats(pool: Pool) -> NDArray[np.float32]:
     """Return the first pass of a phantom's slice. Shape ``(beats, size, size)``."""
-    image = phantom_series(1).image
-    frames, spacing = image.array[:, 0], image.spacing_mm[1:]
-    place = likely_places(frames, spacing, pool.locator)[0]
-    return prepare_slice(frames, spacing, place, pool.grid).beats
+    return prepared_slice(phantom_series(1).image, 0, pool).beats
 
 
 def whole_pool(

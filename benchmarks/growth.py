@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 
-from benchmarks.inputs import disc_slice, phantom_of
+from benchmarks.inputs import disc_slice, phantom_series
 from benchmarks.phases import pictures_of, write_clip
 from benchmarks.row import Row, Terms, seconds_of
 from benchmarks.service import LEASE_S, complete, made_up
@@ -150,7 +150,7 @@ def beats(terms: Terms) -> Curve:
     settings = PerfusionSettings(uncertainty_stride=8)
 
     def task(n_beats: int) -> Callable[[], object]:
-        series = phantom_of(n_beats)
+        series = phantom_series(1, n_beats)
         return lambda: analyse_perfusion(series, pool, settings)
 
     return Curve(
@@ -208,10 +208,8 @@ def life_of(queue: Queue, ledger: Ledger, number: int) -> None:
 
 def plot(curves: Sequence[Curve], path: Path) -> None:
     """Draw times over sizes, both as multiples of the first."""
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.subplots()
     for curve in curves:
         sizes, times = np.array(curve.sizes), np.array(curve.least)
         shown = f"{curve.what} ({curve.unit}): {slope(curve.sizes, curve.least):.2f}"
@@ -222,4 +220,3 @@ def plot(curves: Sequence[Curve], path: Path) -> None:
     axes.legend(fontsize=7)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
-    plt.close(figure)

@@ -11,14 +11,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.analyses.perfusion.locate import likely_places
+from benchmarks.inputs import prepared_slice
 from pipeline.analyses.perfusion.networks import Pool
 from pipeline.analyses.perfusion.pool import sweep
-from pipeline.analyses.perfusion.prepare import prepare_slice
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.session import Session, open_session
-from pipeline.phantom import PhantomSettings, perfusion_phantom
 from pipeline.study import InputSeries
 
 N_CLASSES = 3
@@ -36,19 +34,6 @@ class Recorder:
         return np.zeros((len(patches), N_CLASSES, *patches.shape[2:]), dtype=np.float32)
 
 
-def phantom_series(n_slices: int) -> InputSeries:
-    """Return a phantom as an analysis receives it."""
-    return InputSeries(
-        label="phantom",
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=perfusion_phantom(1, PhantomSettings(n_slices=n_slices)).image,
-        frames=(),
-        header=None,
-        input_digest="",
-    )
-
-
 def bare_sessions(bundle: Bundle) -> list[Session]:
     """Open the pool's members as serving opens them: one thread each."""
     return [open_session(member, threads=1) for member in bundle.members]
@@ -60,10 +45,7 @@ def time_bare(
     """Return the time that the networks alone take for a series [s], and the patches each saw."""
     seconds, n_patches = 0.0, 0
     for index in range(series.image.n_slices):
-        frames = series.image.array[:, index]
-        spacing = series.image.spacing_mm[1:]
-        place = likely_places(frames, spacing, pool.locator)[0]
-        prepared = prepare_slice(frames, spacing, place, pool.grid)
+        prepared = prepared_slice(series.image, index, pool)
         recorder = Recorder()
         sweep(prepared.beats, recorder, pool.grid, settings.uncertainty_stride)
 

@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from pipeline.analyses.perfusion.locate import likely_places
+from pipeline.analyses.perfusion.networks import Pool
+from pipeline.analyses.perfusion.prepare import PreparedSlice, prepare_slice
 from pipeline.analyses.reconstruction.rawslice import RawSlice, raw_slice
+from pipeline.imaging.volume import TimeSeries
 from pipeline.mr.fourier import fft2c
 from pipeline.mr.patterns import draw_pattern
 from pipeline.phantom import PhantomSettings, perfusion_phantom
@@ -20,14 +24,21 @@ def disc_slice(n_coils: int, side: int) -> RawSlice:
     return raw_slice((kspace * mask).astype(np.complex64), mask)
 
 
-def phantom_of(n_beats: int) -> InputSeries:
-    """Return a perfusion phantom of one slice and so many beats."""
+def phantom_series(n_slices: int, n_beats: int = PhantomSettings().n_beats) -> InputSeries:
+    """Return a perfusion phantom as an analysis receives it."""
     return InputSeries(
         label="phantom",
         study_instance_uid=None,
         series_instance_uids=(),
-        image=perfusion_phantom(1, PhantomSettings(n_slices=1, n_beats=n_beats)).image,
+        image=perfusion_phantom(1, PhantomSettings(n_slices=n_slices, n_beats=n_beats)).image,
         frames=(),
         header=None,
         input_digest="",
     )
+
+
+def prepared_slice(image: TimeSeries, index: int, pool: Pool) -> PreparedSlice:
+    """Return a slice of a series as the members of a pool see it, where the heart is likeliest."""
+    frames, spacing = image.array[:, index], image.spacing_mm[1:]
+    place = likely_places(frames, spacing, pool.locator)[0]
+    return prepare_slice(frames, spacing, place, pool.grid)

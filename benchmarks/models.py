@@ -43,6 +43,9 @@ LEVELS = {
 TORCH = {"member_1": lambda: torch_member("member_1"), "locator": torch_locator}
 """Graphs whose torch network is run, too."""
 
+RUNS = 5
+"""Runs that a time is the mean of."""
+
 APART = 1e-3
 """Largest difference of two ways, as a share of the largest value."""
 
@@ -98,17 +101,22 @@ def _rows(terms: Terms, which: tuple[str, str], feed: Feed, threads: int) -> Ite
     }
     if name in TORCH:
         others[f"torch {version('torch')}, eager"] = _eager(name)
-    runs = 1 if terms.is_small else 5
+    runs = 1 if terms.is_small else RUNS
     for against, other in others.items():
         check_same(f"{name}, {against}", ours(feed), other(feed))
         torch.set_num_threads(threads)
         times = in_turn(
             terms.rounds,
-            lambda: seconds_of(lambda: [ours(feed) for _ in range(runs)]) / runs,
-            lambda other=other: seconds_of(lambda: [other(feed) for _ in range(runs)]) / runs,
+            lambda: mean_seconds(ours, feed, runs),
+            lambda other=other: mean_seconds(other, feed, runs),
         )
         what = f"{model}'s {name}, {threads} thread{'s' if threads > 1 else ''}"
         yield Row(area="models", what=what, against=against, ours=times[0], theirs=times[1])
+
+
+def mean_seconds(run: Callable[[Feed], object], feed: Feed, runs: int) -> float:
+    """Return what a run of a graph takes [s]."""
+    return seconds_of(lambda: [run(feed) for _ in range(runs)]) / runs
 
 
 def _eager(name: str) -> Callable[[Feed], NDArray[np.float32]]:
@@ -203,12 +211,12 @@ def _openvino(terms: Terms) -> Iterator[Row | Missing]:
         given, found = terms.place / f"{name}.npz", terms.place / f"{name}.npy"
         np.savez(given, **feed)
         ours = served(model, name, 2)
-        call = ("openvinograph.py", graph_of(model, name), given, found, 2, 5)
+        call = ("openvinograph.py", graph_of(model, name), given, found, 2, RUNS)
         try:
             python = python_of("openvino")
             times = in_turn(
                 terms.rounds,
-                lambda ours=ours, feed=feed: seconds_of(lambda: [ours(feed) for _ in range(5)]) / 5,
+                lambda ours=ours, feed=feed: mean_seconds(ours, feed, RUNS),
                 lambda python=python, call=call: float(ask(python, *call)),
             )
         except NotInstalled as reason:

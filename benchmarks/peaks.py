@@ -17,7 +17,7 @@ from typing import Any
 import onnxruntime
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.inputs import disc_slice, phantom_of
+from benchmarks.inputs import disc_slice, phantom_series
 from benchmarks.memory import peak_mib
 from benchmarks.phases import pictures_of
 from pipeline.analyses.perfusion.analysis import analyse as analyse_perfusion
@@ -45,7 +45,7 @@ def video(place: str) -> Callable[[], object]:
 def perfusion(n_beats: str) -> Callable[[], object]:
     """Return what analyses a series of so many beats."""
     pool = open_pool(load_bundle(find_bundle("perfusion")))
-    series = phantom_of(int(n_beats))
+    series = phantom_series(1, int(n_beats))
     settings = PerfusionSettings(uncertainty_stride=8)
     return lambda: analyse_perfusion(series, pool, settings)
 

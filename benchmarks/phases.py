@@ -16,6 +16,7 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
@@ -27,8 +28,7 @@ from time import perf_counter, sleep
 import av
 import numpy as np
 
-from benchmarks.peers import NotInstalled
-from benchmarks.row import Row, Terms, in_turn, seconds_of
+from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
 from pipeline.analyses.phases.analysis import analyse
 from pipeline.analyses.phases.networks import PhaseNetworks, encode, open_phases
 from pipeline.analyses.phases.picture import small_picture
@@ -113,10 +113,7 @@ def pictures_of(path: Path, repeats: int, seconds: float) -> Pictures:
 def stage_rates(path: Path, networks: PhaseNetworks) -> tuple[StageRates, list[TimedFrame]]:
     """Measure each stage alone; return the pictures too."""
     began = perf_counter()
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        n_decoded = sum(1 for _ in container.decode(stream))
+    n_decoded = decoded_pictures(path, os.cpu_count() or 1)
     decode = n_decoded / (perf_counter() - began)
     frames = list(pictures_of(path, 1, 0.0))
     small = [small_picture(frame.rgb, networks.model.picture_side) for frame in frames]
@@ -148,20 +145,29 @@ def live_latency(
     frames: list[TimedFrame], networks: PhaseNetworks, rounds: int, load: int
 ) -> tuple[float, float]:
     """Return median and 99th percentile of a live step [ms], other processes at work beside it."""
+    stepper, took = PhaseStepper(networks), []
+    with busy(load):
+        for index, frame in enumerate(frames * rounds):
+            moved = TimedFrame(t_seconds=float(index), rgb=frame.rgb)
+            began = perf_counter()
+            stepper.push(moved)
+            took.append(perf_counter() - began)
+    p50, p99 = np.percentile(took, (50, 99))
+    return 1000 * float(p50), 1000 * float(p99)
+
+
+@contextmanager
+def busy(load: int) -> Iterator[None]:
+    """Have so many processes keep a core busy each, until the end."""
     burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(load)]
     for burner in burners:
         burner.start()
-    stepper, took = PhaseStepper(networks), []
-    for index, frame in enumerate(frames * rounds):
-        moved = TimedFrame(t_seconds=float(index), rgb=frame.rgb)
-        began = perf_counter()
-        stepper.push(moved)
-        took.append(perf_counter() - began)
-    for burner in burners:
-        burner.terminate()
-        burner.join()
-    p50, p99 = np.percentile(took, (50, 99))
-    return 1000 * float(p50), 1000 * float(p99)
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.terminate()
+            burner.join()
 
 
 def _burn() -> None:
@@ -170,14 +176,8 @@ def _burn() -> None:
         sum(range(10_000))
 
 
-def measure(terms: Terms) -> Iterator[Row]:
-    """Yield recorded videos over their decoding, live steps over what they may take, and torch.
-
-    Raises
-    ------
-    NotInstalled
-        If torch is not here; all other rows come first.
-    """
+def measure(terms: Terms) -> Iterator[Row | Missing]:
+    """Yield recorded videos over their decoding, live steps over what they may take, and torch."""
     networks = open_phases(load_bundle(find_bundle("phases")), "cholecystectomy")
     shapes = ((96, 160),) if terms.is_small else (SHAPE, HIGH_SHAPE)
     seconds, rate = (4, 5) if terms.is_small else (CLIP_S, RATE_HZ)
@@ -188,8 +188,9 @@ def measure(terms: Terms) -> Iterator[Row]:
     frames = list(pictures_of(terms.place / f"{shapes[0][0]}.mp4", 1, 0.0))
     yield from live(frames, networks, terms)
     if find_spec("torch") is None:
-        raise NotInstalled("torch (of the development environment)")
-    yield eager(frames, networks, terms.rounds)
+        yield Missing(against="torch", reason="not in this environment")
+    else:
+        yield eager(frames, networks, terms.rounds)
 
 
 def recorded(path: Path, seconds: int, networks: PhaseNetworks, rounds: int) -> Row:
@@ -253,18 +254,11 @@ def live(frames: list[TimedFrame], networks: PhaseNetworks, terms: Terms) -> Ite
     """
     n = 20 if terms.is_small else N_LIVE
     of_pictures, of_features = [], []
-    burners = [multiprocessing.Process(target=_burn, daemon=True) for _ in range(BURNERS)]
-    for burner in burners:
-        burner.start()
-    try:
+    with busy(BURNERS):
         for _ in range(terms.rounds):
             whole, step = paced_steps(frames, networks, n)
             of_pictures.append(whole)
             of_features.append(step)
-    finally:
-        for burner in burners:
-            burner.terminate()
-            burner.join()
     what = f"99th percentile of {n} live steps, {BURNERS} busy processes beside them"
     for way, took in (("picture to result", of_pictures), ("features to result", of_features)):
         yield Row(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from benchmarks.inference import phantom_series
+from benchmarks.inputs import phantom_series
 from pipeline.analyses.perfusion.aha import SegmentedSlice, measure_segments
 from pipeline.analyses.perfusion.analysis import analyse
 from pipeline.analyses.perfusion.features import baseline_of, mean_curve

@@ -77,11 +77,11 @@ class Phases:
             progress=lambda done: progress(min(1.0, done / n_all)),
         )
         result = replace(result, notes=(*series.notes, *pictures.notes, *result.notes))
+        encoding = perf_counter()
         # Only now: the libraries that write take longer to load than networks do.
         from pipeline.encode.evidence import write_phases_evidence
         from pipeline.encode.phases import encode_phases
 
-        encoding = perf_counter()
         context = encoding_context(
             series,
             job_id,

@@ -187,10 +187,10 @@ class BundledAnalysis:
             frame_of_reference_uid=image.frame_of_reference_uid,
         )
         result = analyse(volume, network, self._declaration, progress)
+        encoding = perf_counter()
         # Only now: the libraries that write take longer to load than networks do.
         from pipeline.encode.volumeresult import encode_volume_result
 
-        encoding = perf_counter()
         context = encoding_context(
             series, job_id, self.bundle, segmentation_types=self._segmentation_types
         )

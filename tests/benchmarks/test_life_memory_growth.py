@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import growth, life, memoryrows, peers
-from benchmarks.row import Terms
+from benchmarks.row import Missing, Row, Terms
 
 
 def small(place: Path) -> Terms:
@@ -20,7 +20,9 @@ def test_the_service_and_a_plain_task_write_the_same_files(
         raise peers.NotInstalled(name)
 
     monkeypatch.setattr(life, "python_of", not_here)
-    rows = list(life.measure(small(tmp_path)))
+    found = list(life.measure(small(tmp_path)))
+    assert [one.reason for one in found if isinstance(one, Missing)] == ["monaideploy"]
+    rows = [one for one in found if isinstance(one, Row)]
     assert [row.unit for row in rows] == ["ms"] * 3
     assert min(*rows[1].ours, *rows[1].theirs) > 0
 
@@ -38,6 +40,11 @@ def test_a_peak_is_that_of_the_task_and_not_of_the_start(tmp_path: Path) -> None
     assert told["before"] <= told["peak"]
     assert told["warm"] <= told["after"] * 1.5
     assert told["seconds"] > 0
+
+
+def test_the_peak_grows_with_what_is_analysed() -> None:
+    told = memoryrows.alone("perfusion", 20)
+    assert 30 < told["before"] < told["peak"] < 2000
 
 
 @pytest.mark.parametrize("power", [1.0, 2.0])

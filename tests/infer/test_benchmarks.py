@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.command import timed
-from benchmarks.inference import bare_sessions, phantom_series, time_bare
-from benchmarks.memory import measure_memory
+from benchmarks.inference import bare_sessions, time_bare
+from benchmarks.inputs import phantom_series
 from pipeline.analyses.perfusion.analysis import analyse
 from pipeline.analyses.perfusion.networks import open_pool
 from pipeline.analyses.perfusion.pool import Network
@@ -41,11 +41,6 @@ def test_bare_runs_as_many_patches_as_serving(sound_bundle: Path) -> None:
     analyse(series, replace(pool, members=counters), SETTINGS)
     _, n_patches = time_bare(series, pool, SETTINGS, bare_sessions(bundle))
     assert [counter.n_patches for counter in counters] == [n_patches] * len(counters)
-
-
-def test_the_peak_grows_with_what_is_open_and_analysed(sound_bundle: Path) -> None:
-    peak = measure_memory(sound_bundle, SETTINGS, n_slices=1)
-    assert 30 < peak.imported_mib < peak.opened_mib < peak.analysed_mib < 2000
 
 
 def test_the_peak_of_a_command_is_its_own() -> None:
