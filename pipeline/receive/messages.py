@@ -129,7 +129,9 @@ def store_response(
         _element(0x0900, struct.pack("<H", status)),
     ]
     if comment:
-        text = comment.encode("ascii", "replace")[:LONGEST_COMMENT]
+        # An escape would begin another character set, and no control character may stand in an LO.
+        told = "".join(c if c.isprintable() else "?" for c in comment)
+        text = told.encode("ascii", "replace")[:LONGEST_COMMENT]
         elements.append(_element(0x0902, _padded(text, b" ")))
     elements.append(_element(0x1000, _padded(request.sop_instance_uid.encode(), b"\0")))
     body = b"".join(elements)

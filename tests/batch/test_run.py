@@ -88,7 +88,8 @@ def test_a_batch_is_paused_by_another_process_and_goes_on(
     make_desk: Callable[..., Desk], tmp_path: Path
 ) -> None:
     desk = make_desk()
-    write_volumes(tmp_path / "in", 30, steps=600_000)
+    # Long enough for three commands to start meanwhile.
+    write_volumes(tmp_path / "in", 30, steps=1_800_000)
     run = desk.start("run", "day", tmp_path / "in", "--analysis", "tally", "--processes", "1")
     desk.wait_for_jobs(2)
     assert "another process runs" in desk.call("resume", "day", status=2)

@@ -3,7 +3,7 @@
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, C_STORE_RSP, DIMSEMessage
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
@@ -69,6 +69,7 @@ def test_a_request_of_pynetdicom_is_read(
     st.sampled_from([0x0000, 0x0111, 0xA700, 0xA900, 0xC000]),
     st.none() | st.text(max_size=90),
 )
+@example("1.2", "1.2", 1, 0xC000, "an escape \x1b and a line\n")
 def test_a_response_is_read_by_pynetdicom(
     sop_class: str, uid: str, number: int, status: int, comment: str | None
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_response_is_read_by_pynetdicom(
     assert primitive.Status == status
     told = str(message.command_set.get("ErrorComment", ""))
     assert len(told) <= 64
+    assert told.isprintable()
     if comment and comment.isascii() and comment.isprintable():
         assert told == comment[:64].rstrip()
 
