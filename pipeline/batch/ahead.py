@@ -20,6 +20,9 @@ from pipeline.ledger.batches import BatchStudy
 from pipeline.ledger.ledger import Ledger
 from pipeline.submit import Terms
 
+FETCHES_FAILED = 3
+"""Studies in a row that could not be fetched after which no further one is asked for."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:
@@ -52,6 +55,13 @@ class Ahead:
         Folder that studies are fetched into.
     source
         Archive that they are fetched from; None for a batch of files.
+
+    Attributes
+    ----------
+    ending
+        Set when nothing more is to be asked for.
+    is_away
+        Whether that is so since the archive gave none of the studies that it was asked for last.
     """
 
     def __init__(
@@ -66,7 +76,9 @@ class Ahead:
         self._ledger, self._analyses, self._terms = ledger, analyses, terms
         self._shelves, self._source = shelves, source
         self._pace = Pace(per_minute=settings.archive_per_minute)
-        self._reading = Lock()
+        self._reading, self._counting = Lock(), Lock()
+        self._failed_in_a_row = 0
+        self.is_away = False
         many = settings.archive_associations if source else 1
         self._threads = ThreadPoolExecutor(many, "ahead")
         self.ending = Event()
@@ -92,6 +104,7 @@ class Ahead:
             if not self._pace.turn(self.ending):
                 return Ready(study=study)
             failure = self._fetched(study, shelf)
+            self._count(failure)
             if failure is not None:
                 return Ready(study=study, not_fetched=failure)
             paths = (shelf.folder,)
@@ -100,6 +113,18 @@ class Ahead:
             looked = look(paths, self._analyses, self._terms, self._ledger)
         submit_all(looked, self._ledger, self._terms)
         return Ready(study=study, looked=looked)
+
+    def _count(self, failure: str | None) -> None:
+        """Ask for nothing more once the archive is away.
+
+        It is told here and not where the run looks: threads that are refused at once would have
+        failed every study that is ahead before it looks.
+        """
+        with self._counting:
+            self._failed_in_a_row = 0 if failure is None else self._failed_in_a_row + 1
+            if self._failed_in_a_row >= FETCHES_FAILED:
+                self.is_away = True
+                self.ending.set()
 
     def _fetched(self, study: BatchStudy, shelf: Shelf) -> str | None:
         """Fetch a study; return why it is not whole, or None."""

@@ -38,9 +38,6 @@ TICK_S = 0.2
 SLOW_S = 2.0
 """Time between two looks for a wish to pause, for the load, and for processes that died [s]."""
 
-FETCHES_FAILED = 3
-"""Studies in a row that could not be fetched after which the run ends: the archive is away."""
-
 
 class Outcome(StrEnum):
     """Why a run has ended."""
@@ -125,7 +122,6 @@ class BatchRun:
         self._queue = Queue(ledger)
         self._open: dict[int, _Open] = {}
         self._preparing: dict[Future[Ready], BatchStudy] = {}
-        self._failed_fetches = 0
         self._slow_at = 0.0
         self._why: str | None = None
         self._wanted: Outcome | None = None
@@ -274,7 +270,6 @@ class BatchRun:
         if looked is None:
             self._not_fetched(study, ready.not_fetched)
             return
-        self._failed_fetches = 0
         if not looked.job_ids:
             self._batches.change(study.row, StudyState.REFUSED, reason=looked.reason)
         elif not looked.to_do and not study.job_ids:
@@ -295,10 +290,8 @@ class BatchRun:
             self._batches.change(study.row, StudyState.WAITING)
             return
         self._batches.change(study.row, StudyState.FAILED, reason=f"not fetched: {why}")
-        self._failed_fetches += 1
-        if self._failed_fetches >= FETCHES_FAILED:
+        if self._ahead.is_away:
             self._wanted = self._wanted or Outcome.ARCHIVE_AWAY
-            self._ahead.ending.set()
 
     def _add(self, study: BatchStudy, job_ids: Sequence[UUID]) -> None:
         """Follow the jobs of a study."""
