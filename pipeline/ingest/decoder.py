@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from pipeline.errors import UnreadableFile
+from pipeline.ingest.codestream import Picture, check_codestreams
 from pipeline.ingest.dicomfile import DECODE_ERRORS, parse
 from pipeline.quiet import quietly
 
@@ -48,15 +49,19 @@ def decode(content: bytes) -> NDArray[np.generic]:
     Raises
     ------
     UnreadableFile
-        If they cannot be decoded.
+        If they cannot be decoded, or a compressed frame claims another size than the data set.
     """
     try:
         with quietly():
             dataset = parse(BytesIO(content), stop_before_pixels=False)
             syntax = dataset.file_meta.TransferSyntaxUID
+            picture = Picture(
+                rows=dataset.Rows, columns=dataset.Columns, samples=dataset.SamplesPerPixel
+            )
+            check_codestreams(dataset.PixelData, picture, is_rle=syntax == RLELossless)
             dataset.pixel_array_options(decoding_plugin=PLUGINS[syntax])
             return np.ascontiguousarray(dataset.pixel_array)
-    except MemoryError:
+    except (MemoryError, UnreadableFile):
         raise
     except DECODE_ERRORS:
         # Not chained: what has come may be quoted.

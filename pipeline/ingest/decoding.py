@@ -1,11 +1,15 @@
-"""Have compressed pixel data decoded in a process of its own.
+"""Have compressed pixel data decoded in processes of their own.
 
 Decoders are native code, and damaged pixel data makes some of them abort: the process is lost then,
 the series is refused, and the run goes on.
 """
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +19,18 @@ from pipeline.sandbox.reader import Allowance, Reader, Task
 
 DECODE = Task(address="pipeline.ingest.decoder:decode")
 
+SIDE_BY_SIDE = 2
+"""Instances of a series that are decoded at a time."""
+
 COPIES = 4
 """How often a decoder, pydicom and an answer hold the same values at a time."""
 
 ROUNDING = 4096
 """Bytes by which an answer may be longer than its values."""
+
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Decoder:
@@ -56,16 +67,68 @@ class Decoder:
         UnreadableFile
             If the pixel data cannot be decoded, or the process that decodes it broke off.
         """
-        room = n_bytes + len(content)
-        if self._reader is None or room > self._room:
+        needed = n_bytes + len(content)
+        if self._reader is None or needed > self._room:
             self.__exit__(None, None, None)
+            # Rounded up: instances differ a little in length, and a process for each that is
+            # longer than all before would take longer than to decode it.
+            self._room = 1 << needed.bit_length()
             limits = in_force()
             allowance = Allowance(
-                memory_bytes=limits.reader_memory_bytes + COPIES * room,
+                memory_bytes=limits.reader_memory_bytes + COPIES * self._room,
                 time_s=limits.reader_time_s,
-                answer_bytes=n_bytes + ROUNDING,
+                answer_bytes=self._room + ROUNDING,
             )
             self._reader = Reader("pixel data", allowance, "pipeline.ingest.decoder")
-            self._room = room
         frames: NDArray[np.generic] = self._reader.call(DECODE, content)
         return frames
+
+
+class Decoders:
+    """Decodes the instances of one series, some at a time."""
+
+    def __init__(self) -> None:
+        self._free: SimpleQueue[Decoder] = SimpleQueue()
+        self._all = [Decoder() for _ in range(SIDE_BY_SIDE)]
+        for decoder in self._all:
+            self._free.put(decoder)
+        self._threads = ThreadPoolExecutor(SIDE_BY_SIDE, "decode")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        for decoder in self._all:
+            decoder.__exit__(kind, error, trace)
+
+    def in_order(self, read: Callable[[T, Decoder], R], items: Iterable[T]) -> Iterator[R]:
+        """Yield what each item is read to, in their order.
+
+        Parameters
+        ----------
+        read
+            Reads one, in a thread, with a decoder that no other has meanwhile.
+        items
+            What is read; few are taken ahead of what has been yielded.
+        """
+        ahead: deque[Future[R]] = deque()
+        for item in items:
+            ahead.append(self._threads.submit(self._read, read, item))
+            if len(ahead) > SIDE_BY_SIDE:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+    def _read(self, read: Callable[[T, Decoder], R], item: T) -> R:
+        """Read one with a decoder that is free."""
+        decoder = self._free.get()
+        try:
+            return read(item, decoder)
+        finally:
+            self._free.put(decoder)

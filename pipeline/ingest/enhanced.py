@@ -81,6 +81,7 @@ def _frame(
     return Frame(
         instance=instance,
         number=number,
+        of=whole_number(header, "NumberOfFrames"),
         rows=whole_number(header, "Rows"),
         columns=whole_number(header, "Columns"),
         plane=_plane(header, groups),

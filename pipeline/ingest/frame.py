@@ -146,6 +146,9 @@ class Frame:
     number: int
     """Frame within the instance, from 1."""
 
+    of: int = 1
+    """Number of Frames (0028,0008) of the instance."""
+
     rows: int
     """Rows (0028,0010)."""
 

@@ -8,21 +8,19 @@ References
 .. [C111] DICOM PS3.3, C.11.1 Modality LUT module.
 """
 
+from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
-from pydicom.uid import RLELossless
 
 from pipeline.errors import UnreadableFile
 from pipeline.identity import digest_bytes, digest_set
 from pipeline.imaging.volume import TimeSeries
-from pipeline.ingest.attributes import whole_number
-from pipeline.ingest.codestream import Picture, check_codestreams
 from pipeline.ingest.consistency import grouped
-from pipeline.ingest.decoding import Decoder
+from pipeline.ingest.decoding import Decoder, Decoders
 from pipeline.ingest.dicomfile import DECODE_ERRORS, parse
 from pipeline.ingest.frame import Frame, Instance, NativePixels
 from pipeline.ingest.pixelmodule import COMPRESSED
@@ -50,16 +48,28 @@ def load_series(assembly: Assembly) -> InputSeries:
     }
     first = assembly.slices[0][0]
     header = Dataset()
-    with Decoder() as decoder, quietly():
-        for frames in grouped(assembly.frames, lambda f: f.instance.sop_instance_uid):
-            content = _content(frames[0].instance)
-            stored = _stored_values(content, frames, decoder)
+    with quietly():
+        for frames, content, stored in _read(assembly):
             for frame in frames:
                 place = places[frame.instance.sop_instance_uid, frame.number]
                 array[place] = _modality_values(stored[frame.number - 1], frame)
             if frames[0].instance is first.instance:
                 header = _header(content)
     return _input_series(assembly, array, header)
+
+
+def _read(assembly: Assembly) -> Iterator[tuple[list[Frame], bytes, NDArray[np.generic]]]:
+    """Yield the frames of each instance with its file and its stored values."""
+
+    def read(
+        frames: list[Frame], decoder: Decoder
+    ) -> tuple[list[Frame], bytes, NDArray[np.generic]]:
+        content = _content(frames[0].instance)
+        return frames, content, _stored_values(content, frames, decoder)
+
+    instances = grouped(assembly.frames, lambda f: f.instance.sop_instance_uid)
+    with Decoders() as decoders:
+        yield from decoders.in_order(read, instances)
 
 
 def _input_series(assembly: Assembly, array: NDArray[np.float32], header: Dataset) -> InputSeries:
@@ -127,18 +137,11 @@ def _stored_values(content: bytes, frames: list[Frame], decoder: Decoder) -> NDA
     if native is not None:
         return _native_values(content, frames[0], native)
     try:
-        dataset = parse(BytesIO(content), stop_before_pixels=False)
         if instance.transfer_syntax_uid in COMPRESSED:
-            check_codestreams(
-                dataset.PixelData,
-                Picture(rows=frames[0].rows, columns=frames[0].columns),
-                is_rle=instance.transfer_syntax_uid == RLELossless,
-            )
-            n_values = (
-                frames[0].rows * frames[0].columns * whole_number(dataset, "NumberOfFrames", 1)
-            )
+            n_values = frames[0].rows * frames[0].columns * frames[0].of
             stored = decoder.decode(content, LONGEST_VALUE * n_values)
         else:
+            dataset = parse(BytesIO(content), stop_before_pixels=False)
             # A file without meta information does not say what its syntax was found to be.
             dataset.file_meta.TransferSyntaxUID = instance.transfer_syntax_uid
             stored = np.asarray(dataset.pixel_array)
