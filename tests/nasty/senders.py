@@ -5,14 +5,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 import requests
+from pydicom import dcmread
 
 from pipeline.errors import UnreadableFile
 from pipeline.gateways.multipart import NotMultipart, instance
+from pipeline.ingest.dicomfile import DECODE_ERRORS
 from pipeline.ledger.ledger import Ledger
+from pipeline.quiet import quietly
 from pipeline.receive.glance import glance, is_uid
 from pipeline.receive.part10 import digest_data_set
 from tests.nasty.case import Case
@@ -201,17 +206,41 @@ def _note(done: Reception, parcel: Parcel, status: int | None, took_s: float) ->
 
 
 def lost(place: str, inbox: Path, done: Reception) -> list[str]:
-    """Return the cases that were answered for and whose bytes are not on disk and on record."""
+    """Return the cases that were answered for and whose bytes are not on disk and on record.
+
+    Of a data set that came in two transfer syntaxes, one is kept: that is none.
+    """
     with Ledger.open(place) as ledger:
         rows = (*instances(ledger), *suspects(ledger))
     kept = {
-        row.sha256
+        row.sha256: inbox / row.relative_path
         for row in rows
         if (inbox / row.relative_path).is_file()
         and digest_data_set(inbox / row.relative_path) == row.sha256
     }
-    return [
-        parcel.case.folder
+    missing = [
+        parcel
         for parcel in (*done.stored, *done.apart)
         if sha256(parcel.data_set).hexdigest() not in kept
     ]
+    return [
+        parcel.case.folder
+        for parcel in missing
+        if not any(_is_same_image(parcel, path) for path in kept.values())
+    ]
+
+
+def _is_same_image(parcel: Parcel, path: Path) -> bool:
+    """Tell whether a file holds a parcel's elements and frames in another transfer syntax."""
+    try:
+        with quietly():
+            sent, found = dcmread(BytesIO(parcel.content)), dcmread(path)
+            if (sent.SOPInstanceUID, sent.SOPClassUID) != (found.SOPInstanceUID, found.SOPClassUID):
+                return False
+            if sent.file_meta.TransferSyntaxUID == found.file_meta.TransferSyntaxUID:
+                return False
+            is_same = np.array_equal(sent.pixel_array, found.pixel_array)
+            del sent.PixelData, found.PixelData
+            return is_same and sent.to_json_dict() == found.to_json_dict()
+    except DECODE_ERRORS:
+        return False
