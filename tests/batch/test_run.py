@@ -89,7 +89,7 @@ def test_a_batch_is_paused_by_another_process_and_goes_on(
 ) -> None:
     desk = make_desk()
     # Long enough for three commands to start meanwhile.
-    write_volumes(tmp_path / "in", 30, steps=1_800_000)
+    write_volumes(tmp_path / "in", 14, steps=1_800_000)
     run = desk.start("run", "day", tmp_path / "in", "--analysis", "tally", "--processes", "1")
     desk.wait_for_jobs(2)
     assert "another process runs" in desk.call("resume", "day", status=2)
@@ -100,9 +100,9 @@ def test_a_batch_is_paused_by_another_process_and_goes_on(
     assert "paused" in out
     done = desk.jobs_done()
     assert desk.status("day")["state"] == "paused"
-    assert desk.studies("day")["done"] == done < 30
+    assert desk.studies("day")["done"] == done < 14
     desk.call("resume", "day", "--processes", "2")
-    assert desk.studies("day") == {"done": 30}
+    assert desk.studies("day") == {"done": 14}
     assert desk.done_twice() == []
 
 
