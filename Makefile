@@ -126,7 +126,7 @@ soak: $(VENV)/.installed-dev
 
 # Targets by name: make fuzz FUZZ_TARGETS="dicom nifti". docs/fuzzing.md tells what was found.
 fuzz: $(VENV)/.installed-dev
-	$(INSTALL) --editable '.[fuzz]'
+	$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[fuzz]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 train: train-perfusion train-reconstruction train-phases
