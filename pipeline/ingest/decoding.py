@@ -19,6 +19,12 @@ from pipeline.sandbox.reader import Allowance, Reader, Task
 
 DECODE = Task(address="pipeline.ingest.decoder:decode")
 
+DECODES_S = 2.0
+"""Time of a processor that any instance may take [s]: damaged data keeps CharLS busy for long."""
+
+SLOWEST = 1 << 20
+"""Bytes of values that are decoded in a second at least."""
+
 SIDE_BY_SIDE = 2
 """Instances of a series that are decoded at a time."""
 
@@ -78,6 +84,7 @@ class Decoder:
                 memory_bytes=limits.reader_memory_bytes + COPIES * self._room,
                 time_s=limits.reader_time_s,
                 answer_bytes=self._room + ROUNDING,
+                cpu_s=DECODES_S + self._room // SLOWEST,
             )
             self._reader = Reader("pixel data", allowance, "pipeline.ingest.decoder")
         frames: NDArray[np.generic] = self._reader.call(DECODE, content)

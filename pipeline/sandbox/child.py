@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,21 +19,25 @@ _session: list[int] = []
 _last_sent = [0.0]
 
 
-def serve(session: int) -> None:
+def serve(session: int, cpu_s: float) -> None:
     """Answer requests until there are no more.
 
     Parameters
     ----------
     session
         Descriptor that requests come from and answers go to.
+    cpu_s
+        Time of processors after which an answer ends the process by SIGPROF [s]; 0 sets no end.
     """
     _session.append(session)
     while (request := _received(session)) is not None:
         address, arguments, is_stream = request
         module, _, name = address.partition(":")
         function = getattr(importlib.import_module(module), name)
+        signal.setitimer(signal.ITIMER_PROF, cpu_s)
         for answer in _answers(function, arguments, is_stream=is_stream):
             _send(session, answer)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
 
 
 def pulse() -> None:

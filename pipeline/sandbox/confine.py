@@ -33,9 +33,6 @@ class Confinement:
     memory_bytes: int
     """What it may allocate beside what it begins with."""
 
-    cpu_s: int
-    """Time of processors that it may use [s]; 0 sets no end."""
-
     network: bool = False
     """Whether it may use connections."""
 
@@ -61,8 +58,6 @@ def confine(confinement: Confinement) -> None:
     """Give up everything else, for good."""
     space = _address_space() + confinement.memory_bytes + BUFFER_BYTES
     _limit(resource.RLIMIT_AS, space)
-    if confinement.cpu_s:
-        _limit(resource.RLIMIT_CPU, confinement.cpu_s)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)

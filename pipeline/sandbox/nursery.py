@@ -118,7 +118,7 @@ class Nursery:
             if others:
                 os.dup2(others[0], 0)
             confine(_confinement(asked))
-            serve(session)
+            serve(session, _seconds(asked["cpu_s"]))
             ended = 0
         finally:
             # Nothing of the nursery's own is to be wound up in its copy.
@@ -127,15 +127,21 @@ class Nursery:
 
 def _confinement(asked: dict[str, object]) -> Confinement:
     """Return what an order allows."""
-    readable, memory, cpu = asked["readable"], asked["memory_bytes"], asked["cpu_s"]
-    if not (isinstance(readable, list) and isinstance(memory, int) and isinstance(cpu, int)):
+    readable, memory = asked["readable"], asked["memory_bytes"]
+    if not (isinstance(readable, list) and isinstance(memory, int)):
         raise TypeError
     return Confinement(
         readable=tuple(Path(str(path)) for path in readable),
         memory_bytes=memory,
-        cpu_s=cpu,
         network=bool(asked["network"]),
     )
+
+
+def _seconds(cpu_s: object) -> float:
+    """Return the time of processors that an order allows one answer [s]."""
+    if not isinstance(cpu_s, int | float):
+        raise TypeError
+    return cpu_s
 
 
 if __name__ == "__main__":

@@ -72,8 +72,9 @@ class Allowance:
     answer_bytes: int
     """Longest answer."""
 
-    cpu_s: int = 0
-    """Time of processors that it may use [s]; 0 sets no end."""
+    cpu_s: float = 0.0
+    """Time of processors that one answer may take [s]; 0 sets no end. Unlike other time, it is the
+    same on a machine that is busy."""
 
     network: bool = False
     """Whether it may use connections: for live sources."""
@@ -302,6 +303,8 @@ class Reader:
         (status,) = STATUS.unpack(told)
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
+            if number == signal.SIGPROF and self._allowance.cpu_s:
+                return self._refusal(f"took more than {self._allowance.cpu_s:g} s of a processor")
             return self._refusal(f"ended by signal {number} ({signal.Signals(number).name})")
         return self._refusal(f"ended with status {os.WEXITSTATUS(status)}")
 

@@ -135,7 +135,7 @@ def read_pixels(content: bytes, folder: Path) -> None:
     try:
         _decoder().decode(content, LIMITS.max_pixel_bytes)
     except PipelineError as problem:
-        if "gave up" in str(problem):
+        if "the process that reads it" in str(problem):
             _DECODERS.pop().__exit__(None, None, None)
 
 

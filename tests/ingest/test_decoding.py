@@ -16,6 +16,7 @@ from pipeline.ingest.decoding import SIDE_BY_SIDE, Decoder, Decoders
 from pipeline.ingest.inventory import take_inventory
 from pipeline.phantom import PhantomSettings, perfusion_phantom
 from pipeline.sandbox.reader import NURSERIES
+from tests.fuzz.target import kept
 
 
 @pytest.fixture
@@ -59,6 +60,13 @@ def test_instances_that_are_longer_than_all_before_need_no_process_each(
         for index, source in enumerate(sources):
             expected = stored[source.sop_instance_uid]
             np.testing.assert_array_equal(series.image.array[beat, index], expected)
+
+
+def test_damage_that_keeps_a_decoder_busy_is_refused_soon() -> None:
+    (path,) = [path for path in kept("decoder") if path.name == "keeps-charls-busy"]
+    said = "pixel data: the process that reads it took more than 2 s of a processor"
+    with Decoder() as decoder, pytest.raises(UnreadableFile, match=said):
+        decoder.decode(path.read_bytes(), 4 * 40 * 36)
 
 
 def test_what_is_read_comes_in_order_and_a_refusal_in_its_place() -> None:

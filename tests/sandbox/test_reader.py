@@ -17,9 +17,15 @@ HOSTILE = "tests.support.hostile"
 MIB = 1 << 20
 
 
-def reader(*readable: Path, memory: int = 128 * MIB, time_s: float = 30.0) -> Reader:
+def reader(
+    *readable: Path, memory: int = 128 * MIB, time_s: float = 30.0, cpu_s: float = 0.0
+) -> Reader:
     allowance = Allowance(
-        readable=readable, memory_bytes=memory, time_s=time_s, answer_bytes=64 * MIB
+        readable=readable,
+        memory_bytes=memory,
+        time_s=time_s,
+        answer_bytes=64 * MIB,
+        cpu_s=cpu_s,
     )
     return Reader("a.h5", allowance, HOSTILE)
 
@@ -96,6 +102,15 @@ def test_memory_is_bounded() -> None:
 def test_time_is_bounded() -> None:
     with reader(time_s=0.5) as own, pytest.raises(UnreadableFile, match=r"longer than 0\.5 s"):
         own.call(task("spin"))
+
+
+def test_time_of_a_processor_is_bounded_for_each_answer() -> None:
+    said = r"took more than 0\.5 s of a processor"
+    with reader(time_s=60, cpu_s=0.5) as own:
+        for _ in range(4):
+            own.call(task("compute"), 0.2)
+        with pytest.raises(UnreadableFile, match=said):
+            own.call(task("compute"), 30.0)
 
 
 def test_an_answer_is_bounded() -> None:

@@ -107,6 +107,13 @@ def spin() -> None:
         pass
 
 
+def compute(seconds: float) -> None:
+    """Use a processor for a time."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
 def leave() -> None:
     os._exit(3)
 
