@@ -14,7 +14,7 @@ from pipeline.bundled.kinds import bundled_kinds, registered_kinds
 from pipeline.config import Configuration, ModelSettings
 from pipeline.errors import BundleRejected, BundleUntrusted
 from pipeline.identity import digest_settings
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.refusals import Refusal, record_refusal
