@@ -22,7 +22,6 @@ from pipeline.errors import LedgerUnavailable, PipelineError
 from pipeline.flush import flush_tree
 from pipeline.ledger.given import Given
 from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger, Transaction
-from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.states import JobState
 from pipeline.manifest import Failure, JobEntry, ModelReference, finite_object
 from pipeline.outputs import OutputFolder, copy_artifacts, what_is_wrong
@@ -170,6 +169,9 @@ def given(job: PlannedJob) -> Given:
 
 def _keep_inputs(job: PlannedJob, place: Workplace) -> None:
     """Record where the input of a job that is done lies, if the ledger does not have it."""
+    # Only now: most series are new.
+    from pipeline.ledger.pastjobs import past_job
+
     known = past_job(place.ledger, job.identity.job_id).files
     if known is None or not all(path.is_file() for path in known):
         place.ledger.found_again(job.identity.job_id, given(job))
