@@ -29,7 +29,8 @@ from pipeline.batch.tables import read_columns
 from pipeline.config import Configuration, ModelSettings
 from pipeline.demo import write_study
 from pipeline.infer.bundle import find_bundle, load_bundle
-from pipeline.infer.session import Compute, Session
+from pipeline.infer.session import Session
+from pipeline.infer.terms import Compute
 from pipeline.ingest.inventory import take_inventory
 from pipeline.perform import open_analyses
 from pipeline.phantom import PhantomSettings, perfusion_phantom

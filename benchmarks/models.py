@@ -21,7 +21,8 @@ from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
 from benchmarks.torchreference import graph_of, torch_locator, torch_member
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.infer.bundle import find_bundle, load_bundle
-from pipeline.infer.session import CPU, open_session
+from pipeline.infer.session import open_session
+from pipeline.infer.terms import CPU
 
 Feed = dict[str, NDArray[np.float32]]
 

@@ -38,7 +38,7 @@ from pipeline.evaluate.paired import signed_rank_p
 from pipeline.imaging.nifti import read_labels
 from pipeline.imaging.overlap import dice
 from pipeline.infer.bundle import find_bundle, load_bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 
 SEGMENTATION_STRIDES = (8, 16, 32)
 """Strides of the segmentation that are looked at; the bundle's is 16."""

@@ -37,7 +37,8 @@ from pipeline.analyses.phases.stepper import PhaseStepper
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.infer.bundle import find_bundle, load_bundle
 from pipeline.ingest.video.footage import ConfinedPictures
-from pipeline.ingest.video.pictures import Footage, Kind, Pictures, VideoSource
+from pipeline.ingest.video.pictures import Pictures, VideoSource
+from pipeline.ingest.video.source import Footage, Kind
 
 SHAPE = (480, 854)
 CLIP_S = 30

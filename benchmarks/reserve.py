@@ -28,12 +28,13 @@ from pipeline.analyses.perfusion.remeasure import CLASSES
 from pipeline.analyses.perfusion.reserve import MEASURES
 from pipeline.analyses.perfusion.result import BLOOD_POOL, AhaResult
 from pipeline.analyses.perfusion.rightventricle import Contact
-from pipeline.analyses.perfusion.segments import Layer, Level, segment_numbers
+from pipeline.analyses.perfusion.segmentnames import Layer
+from pipeline.analyses.perfusion.segments import Level, segment_numbers
 from pipeline.analyses.perfusion.sequence import ReadOut, read_out_of
 from pipeline.analyses.perfusion.settings import ModelGrid, PerfusionSettings
 from pipeline.errors import AnalysisFailed
 from pipeline.infer.bundle import find_bundle, load_bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.phantom import PhantomSettings
 from pipeline.phantom.pair import PerfusionPair, StateTruth, perfusion_pair
 

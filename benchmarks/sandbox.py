@@ -30,10 +30,11 @@ from pipeline.ingest.decoder import decode
 from pipeline.ingest.decoding import Decoder
 from pipeline.ingest.limits import in_force
 from pipeline.ingest.raw import confined
-from pipeline.ingest.raw.content import RawPart, RawShape
 from pipeline.ingest.raw.files import FASTMRI
+from pipeline.ingest.raw.part import RawPart, RawShape
 from pipeline.ingest.video.footage import ConfinedPictures
-from pipeline.ingest.video.pictures import Footage, Kind, Pictures, VideoSource
+from pipeline.ingest.video.pictures import Pictures, VideoSource
+from pipeline.ingest.video.source import Footage, Kind
 from pipeline.phantom import PhantomSettings, perfusion_phantom
 from pipeline.sandbox.confine import holds
 from pipeline.sandbox.reader import NURSERIES, Allowance, Reader, Task

@@ -19,7 +19,8 @@ from benchmarks.table import RESULTS
 from pipeline.config import read_configuration
 from pipeline.identity import JobIdentity, digest_bytes
 from pipeline.infer.bundle import load_bundle
-from pipeline.infer.session import Contract, Network, open_network
+from pipeline.infer.session import Network, open_network
+from pipeline.infer.terms import Contract
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import JobRequest, Ledger
 from pipeline.ledger.outbox import Outbox

@@ -17,7 +17,7 @@ from benchmarks.tape import Tape, kept_runs
 from benchmarks.whole import Given, Whole, perfusion_input, phases_input, reconstruction_input
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.config import Configuration
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 
 AIM = 1.1
 """Ours over the networks alone, at the most."""

@@ -21,7 +21,7 @@ from benchmarks.whole import Given, Whole, perfusion_input, phases_input, recons
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.blas import one_thread
 from pipeline.config import Configuration
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 
 KEPT = Path(__file__).with_name("shares.json")
 """The shares that are held to."""

@@ -14,13 +14,15 @@ HELP = "import sys; from workers.cli import main; sys.argv = ['vesalius', '--hel
 RUN = """
 from pathlib import Path
 import workers.cli
-from pipeline.console import Reporter
-from pipeline.ingest.reference import read_reference
-from pipeline.inservice import InService
-from pipeline.ledger.ledger import Ledger
-from pipeline.manifest import serialised
-from pipeline.perform import open_analyses
-from pipeline.run import run
+from pipeline.imports import in_one_go
+with in_one_go():
+    from pipeline.console import Reporter
+    from pipeline.ingest.reference import read_reference
+    from pipeline.inservice import InService
+    from pipeline.ledger.ledger import Ledger
+    from pipeline.manifest import serialised
+    from pipeline.perform import open_analyses
+    from pipeline.run import run
 """
 """What ``vesalius run`` imports before it computes."""
 

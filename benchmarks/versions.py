@@ -23,7 +23,7 @@ from pipeline.compare.report import write_comparison
 from pipeline.compare.verdict import Verdict, compared_version, judge
 from pipeline.config import Configuration
 from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.perform import kind_of
 from tests.support.versions import version_of
 

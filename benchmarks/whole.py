@@ -19,7 +19,7 @@ from pipeline.config import Configuration
 from pipeline.demo import write_study
 from pipeline.demoraw import write_raw
 from pipeline.demovideo import COURSE, OBJECT_NAME, write_object
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.reference import read_reference
 from pipeline.ledger.ledger import Ledger
 from pipeline.manifest import JobEntry

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pipeline.config import Configuration
 from pipeline.infer.bundle import Bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.study import Artifact, Series
 

@@ -22,6 +22,7 @@ from pipeline import __version__
 from pipeline.calibratecommands import calibrate
 from pipeline.errors import UnusableCall
 from pipeline.evaluatecommands import evaluate
+from pipeline.imports import in_one_go
 from pipeline.options import (
     SOME_INPUT_FAILED,
     ConfigOption,
@@ -101,13 +102,14 @@ def run_command(
 
     Exit status: 0 all done, 1 some input failed, 2 unusable call.
     """
-    from pipeline.console import Reporter, summary
-    from pipeline.ingest.reference import read_reference
-    from pipeline.inservice import InService
-    from pipeline.ledger.ledger import Ledger
-    from pipeline.manifest import MANIFEST, serialised
-    from pipeline.perform import open_analyses
-    from pipeline.run import RunRequest, run
+    with in_one_go():
+        from pipeline.console import Reporter, summary
+        from pipeline.ingest.reference import read_reference
+        from pipeline.inservice import InService
+        from pipeline.ledger.ledger import Ledger
+        from pipeline.manifest import MANIFEST, serialised
+        from pipeline.perform import open_analyses
+        from pipeline.run import RunRequest, run
 
     with complaints():
         settings = site_configuration(config, ledger_url=ledger_url, models=models)

@@ -5,12 +5,15 @@ Progress goes to standard error; the summary is the caller's to put on standard 
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.manifest import JobEntry, Manifest, records
 from pipeline.plan import Plan, PlannedJob
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SHOWN = 20
 """Most refusals, and most series that do not fit, that are listed; the manifest lists all."""
@@ -33,6 +36,15 @@ class Reporter:
         if not self._console.is_terminal:
             yield
             return
+        # Only now: elsewhere there is no bar.
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),

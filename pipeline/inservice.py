@@ -14,10 +14,9 @@ from pipeline.bundled.kinds import bundled_kinds, registered_kinds
 from pipeline.config import Configuration, ModelSettings
 from pipeline.errors import BundleRejected, BundleUntrusted
 from pipeline.identity import digest_settings
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.ledger.ledger import Ledger
-from pipeline.ledger.refusals import Refusal, record_refusal
 from pipeline.ledger.roles import Role
 from pipeline.ledger.versions import Version, Versions
 from pipeline.owner import this_person
@@ -153,6 +152,9 @@ class InService:
 
     def _record(self, version: Version, problem: BundleUntrusted) -> None:
         """Record in the audit log that a version was refused; once, however often it is asked."""
+        # Only now: a version that is refused is rare.
+        from pipeline.ledger.refusals import Refusal, record_refusal
+
         if (version.digest, str(problem)) not in self._refused:
             refusal = Refusal(
                 model=version.label, digest=version.digest, tried="open", reason=str(problem)

@@ -13,23 +13,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, perf_counter
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline import __version__
 from pipeline.analysis import Performed
-from pipeline.drift.describe import describe
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import LedgerUnavailable, PipelineError
 from pipeline.flush import flush_tree
 from pipeline.ledger.given import Given
 from pipeline.ledger.ledger import JobRecord, JobRequest, Ledger, Transaction
-from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.states import JobState
-from pipeline.ledger.statistics import Described, record_within
 from pipeline.manifest import Failure, JobEntry, ModelReference, finite_object
 from pipeline.outputs import OutputFolder, copy_artifacts, what_is_wrong
 from pipeline.plan import PlannedJob
 from pipeline.study import Artifact
+
+if TYPE_CHECKING:
+    from pipeline.ledger.statistics import Described
 
 LOG = logging.getLogger(__name__)
 
@@ -169,6 +169,9 @@ def given(job: PlannedJob) -> Given:
 
 def _keep_inputs(job: PlannedJob, place: Workplace) -> None:
     """Record where the input of a job that is done lies, if the ledger does not have it."""
+    # Only now: most series are new.
+    from pipeline.ledger.pastjobs import past_job
+
     known = past_job(place.ledger, job.identity.job_id).files
     if known is None or not all(path.is_file() for path in known):
         place.ledger.found_again(job.identity.job_id, given(job))
@@ -240,6 +243,9 @@ def carry_out_attempt(
     progress
         Called with the share of the job that is done, 0 to 1.
     """
+    # Only now: a run whose results are there already describes no input.
+    from pipeline.drift.describe import describe
+
     began = perf_counter()
     series = replace(job.candidate.load(), predecessor=job.identity.predecessor)
     loaded = perf_counter()
@@ -265,9 +271,11 @@ def _completed(
     running: tuple[PlannedJob, int],
     place: Workplace,
     files: Path,
-    made: tuple[Performed, Mapping[str, object], Described],
+    made: "tuple[Performed, Mapping[str, object], Described]",
 ) -> bool:
     """Move an attempt's files into place and record them; tell whether it was the job's last."""
+    from pipeline.ledger.statistics import record_within
+
     (job, attempt), (performed, outcome, described) = running, made
     folder = (place.output.root / job.folder).resolve()
 

@@ -13,15 +13,12 @@ from functools import cache, cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from pipeline.analyses.perfusion.analysis import analyse, why_not
+from pipeline.analyses.perfusion import fitting as perfusion_fitting
 from pipeline.analyses.perfusion.flow.result import flow_outcome
-from pipeline.analyses.perfusion.networks import Pool, open_pool, with_site_trust
-from pipeline.analyses.perfusion.result import PerfusionResult
-from pipeline.analyses.reconstruction import analysis as reconstruction
-from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
-from pipeline.analyses.reconstruction.result import ReconstructionResult
+from pipeline.analyses.reconstruction import fitting as reconstruction_fitting
 from pipeline.analysis import Analysis, Kind, Performed
 from pipeline.bundled.kinds import bundled_kinds, registered_kinds
 from pipeline.config import Configuration
@@ -29,15 +26,21 @@ from pipeline.encode.context import encoding_context, encoding_notes
 from pipeline.encode.places import why_no_dicom
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
 from pipeline.infer.bundle import Bundle, find_bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.phases import Phases
 from pipeline.study import InputSeries, RawSeries, Series
 from pipeline.trust import load_trusted
 
+if TYPE_CHECKING:
+    from pipeline.analyses.perfusion.networks import Pool
+    from pipeline.analyses.perfusion.result import PerfusionResult
+    from pipeline.analyses.reconstruction.networks import UnrolledNetworks
+    from pipeline.analyses.reconstruction.result import ReconstructionResult
+
 
 class Perfusion:
-    """The perfusion analysis. Its networks are opened when the first series needs them."""
+    """The perfusion analysis. It is loaded and its networks opened when the first series comes."""
 
     name = "perfusion"
     bundle_key = "grid_size"
@@ -58,13 +61,15 @@ class Perfusion:
         }
 
     @cached_property
-    def pool(self) -> Pool:
+    def pool(self) -> "Pool":
         """The networks."""
+        from pipeline.analyses.perfusion.networks import open_pool, with_site_trust
+
         return with_site_trust(open_pool(self.bundle, self._compute), self._settings)
 
     def why_not(self, candidate: Candidate) -> str | None:
         """Return why a series is not one for this analysis, or None if it is."""
-        return why_not(candidate.modality, candidate.n_beats)
+        return perfusion_fitting.why_not(candidate.modality, candidate.n_beats)
 
     def perform(
         self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
@@ -80,6 +85,9 @@ class Perfusion:
         """
         if not isinstance(series, InputSeries):
             raise NotApplicable(f"{series.label}: raw data, perfusion needs images")
+        # Only now: a run whose results are there already needs neither SciPy nor ONNX Runtime.
+        from pipeline.analyses.perfusion.analysis import analyse
+
         opening = perf_counter()
         pool = self.pool
         analysing = perf_counter()
@@ -107,7 +115,7 @@ class Perfusion:
 
 
 class Reconstruction:
-    """The reconstruction analysis. Its networks are opened when the first raw data need them."""
+    """The reconstruction analysis. It is loaded and its networks opened when raw data come."""
 
     name = "reconstruction"
     bundle_key = "operator"
@@ -131,15 +139,17 @@ class Reconstruction:
         }
 
     @cached_property
-    def networks(self) -> UnrolledNetworks | None:
+    def networks(self) -> "UnrolledNetworks | None":
         """The networks of the method that is set; None for zero-filled images."""
         if self._settings.method == "zero-filled":
             return None
+        from pipeline.analyses.reconstruction.networks import open_networks
+
         return open_networks(self.bundle, self._settings.method, self._compute)
 
     def why_not(self, candidate: Candidate) -> str | None:
         """Return why a series is not one for this analysis, or None if it is."""
-        return reconstruction.why_not(candidate.modality)
+        return reconstruction_fitting.why_not(candidate.modality)
 
     def perform(
         self, series: Series, job_id: UUID, folder: Path, progress: Callable[[float], None]
@@ -153,6 +163,9 @@ class Reconstruction:
         """
         if not isinstance(series, RawSeries):
             raise NotApplicable(f"{series.label}: images, reconstruction needs raw data")
+        # Only now, as for perfusion.
+        from pipeline.analyses.reconstruction import analysis as reconstruction
+
         opening = perf_counter()
         networks = self.networks
         analysing = perf_counter()
@@ -301,7 +314,7 @@ def open_analyses(
     return tuple(opened)
 
 
-def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
+def _outcome(series: InputSeries, result: "PerfusionResult") -> dict[str, object]:
     """Return a perfusion result as JSON values, without its images."""
     return {
         "measurements": [asdict(m) for m in result.measurements],
@@ -315,7 +328,7 @@ def _outcome(series: InputSeries, result: PerfusionResult) -> dict[str, object]:
     }
 
 
-def _reconstruction_outcome(series: RawSeries, result: ReconstructionResult) -> dict[str, object]:
+def _reconstruction_outcome(series: RawSeries, result: "ReconstructionResult") -> dict[str, object]:
     """Return a reconstruction as JSON values, without its images."""
     without_dicom = why_no_dicom(series)
     told = [without_dicom] if without_dicom else []

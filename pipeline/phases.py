@@ -6,24 +6,26 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from pipeline.analyses.phases.analysis import analyse
-from pipeline.analyses.phases.networks import PhaseNetworks, open_phases
-from pipeline.analyses.phases.result import PhasesResult
 from pipeline.analysis import Performed
 from pipeline.config import Configuration
 from pipeline.encode.context import encoding_context, encoding_notes
 from pipeline.errors import NotApplicable
 from pipeline.infer.bundle import Bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.video.candidates import is_video
 from pipeline.study import Measurement, Series, VideoSeries
 
+if TYPE_CHECKING:
+    from pipeline.analyses.phases.networks import PhaseNetworks
+    from pipeline.analyses.phases.result import PhasesResult
+
 
 class Phases:
-    """The analysis of surgical phases. Its networks are opened when the first video needs them."""
+    """The analysis of surgical phases. It is loaded and its networks opened when a video comes."""
 
     name = "phases"
     bundle_key = "procedures"
@@ -41,8 +43,10 @@ class Phases:
         return {"phases": self._settings.as_dict()}
 
     @cached_property
-    def networks(self) -> PhaseNetworks:
+    def networks(self) -> "PhaseNetworks":
         """The networks."""
+        from pipeline.analyses.phases.networks import open_phases
+
         return open_phases(self.bundle, self._settings.procedure, providers=self._compute.providers)
 
     def why_not(self, candidate: Candidate) -> str | None:
@@ -63,6 +67,9 @@ class Phases:
         """
         if not isinstance(series, VideoSeries):
             raise NotApplicable(f"{series.label}: no video, phases need one")
+        # Only now: a run whose results are there already needs no ONNX Runtime.
+        from pipeline.analyses.phases.analysis import analyse
+
         opening = perf_counter()
         networks = self.networks
         analysing = perf_counter()
@@ -102,7 +109,7 @@ class Phases:
         )
 
 
-def _phases_outcome(series: VideoSeries, result: PhasesResult) -> dict[str, object]:
+def _phases_outcome(series: VideoSeries, result: "PhasesResult") -> dict[str, object]:
     """Return a phase analysis as JSON values, without what is kept of each second."""
     durations: dict[str, float] = {}
     for segment in result.segments:

@@ -16,7 +16,7 @@ from pipeline.analysis import Analysis, Performed
 from pipeline.config import Configuration, parse_configuration
 from pipeline.errors import BundleRejected, PipelineError, UnusableCall
 from pipeline.identity import digest_settings
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ledger.ledger import Ledger

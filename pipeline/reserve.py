@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pipeline import __version__
 from pipeline.analyses.perfusion.reserve import MEASURES, Index, Reserve, Side, reserve_of
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.places import TABLE
 from pipeline.encode.reservestates import BothStates

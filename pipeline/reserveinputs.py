@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from pipeline.analyses.perfusion.reserve import Side
-from pipeline.analyses.perfusion.segments import Layer
+from pipeline.analyses.perfusion.segmentnames import Layer
 from pipeline.encode.places import TABLE
 from pipeline.encode.reservestates import StateSummary, flow_of, notes_of, slices_of
 from pipeline.errors import StudyRejected
 from pipeline.identity import digest_set
-from pipeline.imaging.nifti import read_header
 from pipeline.ledger.pastjobs import PastJob
 from pipeline.outputs import what_is_wrong
 from pipeline.quiet import quietly
@@ -68,6 +67,9 @@ def summary_of(past: PastJob, side: Side) -> StateSummary:
 
 def _middles_mm(path: Path) -> NDArray[np.float64]:
     """Return the middle of each slice of a segmentation [mm], LPS+. Shape ``(slices, 3)``."""
+    # Only now: every run asks whether there are two states, and few have them.
+    from pipeline.imaging.nifti import read_header
+
     header = read_header(path)
     _, n_slices, rows, columns = header.shape
     indices = [(i, 0.5 * (rows - 1), 0.5 * (columns - 1), 1.0) for i in range(n_slices)]

@@ -34,7 +34,6 @@ from pipeline.manifest import (
 from pipeline.outputs import OutputFolder
 from pipeline.perform import Perfusion, Reconstruction
 from pipeline.plan import Plan, PlannedJob, plan_jobs
-from pipeline.reserve import make_reserves
 
 SWITCH = "limits.hold_other_body_parts = false has it done"
 """What whoever runs by hand can do."""
@@ -173,6 +172,11 @@ def _reserves(
 ) -> tuple[JobEntry, ...]:
     """Make what the rest and the stress series of a study say together."""
     done = [e.job_id for e in jobs if e.identity.analysis == Perfusion.name and e.failure is None]
+    if not done:
+        return ()
+    # Only now, with jobs that may be part of one.
+    from pipeline.reserve import make_reserves
+
     made = make_reserves(done, place.ledger, place.output)
     for entry in made:
         listener.ended(entry)

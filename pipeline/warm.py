@@ -10,7 +10,7 @@ from pipeline.config import Configuration, parse_configuration
 from pipeline.errors import BundleRejected
 from pipeline.identity import digest_settings
 from pipeline.infer.bundle import Bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.inservice import models_of
 from pipeline.perform import open_analyses
 

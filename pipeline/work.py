@@ -18,7 +18,7 @@ from pipeline.deliver.choose import destinations_of
 from pipeline.driftsettings import DriftSettings
 from pipeline.errors import LedgerUnavailable, PipelineError, StudyRejected
 from pipeline.infer.interrupt import Interrupt, Reason, interruptible
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.inventory import take_inventory
 from pipeline.ingest.limits import put_in_force
 from pipeline.inservice import InService

@@ -15,7 +15,7 @@ from pipeline.analyses.reconstruction.slices import residual
 from pipeline.errors import UnusableCall
 from pipeline.evaluatereconstruction import Task, evaluate_reconstruction
 from pipeline.infer.bundle import load_bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.mr.coils import root_sum_of_squares
 from pipeline.mr.fourier import ifft2c
 from pipeline.mr.patterns import draw_pattern

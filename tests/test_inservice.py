@@ -13,7 +13,7 @@ from pipeline.admit import admit
 from pipeline.config import Configuration, ModelSettings
 from pipeline.connections import Destination
 from pipeline.errors import BundleRejected, UnusableCall
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ingest.inventory import Candidate, take_inventory
 from pipeline.inservice import InService, place_of
 from pipeline.lease import Limits

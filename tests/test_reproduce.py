@@ -23,7 +23,7 @@ from pipeline.differences import Depth, difference, json_differences
 from pipeline.errors import UnusableCall
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import write_file_list
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ledger.care import Care
 from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.states import JobState

@@ -22,7 +22,7 @@ from pipeline.encode.table import COLUMNS, write_rows
 from pipeline.identity import digest_file
 from pipeline.imaging.nifti import write_volume
 from pipeline.imaging.volume import Volume
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.states import JobState
 from pipeline.manifest import JobEntry, Manifest

@@ -9,7 +9,7 @@ from pipeline.config import Configuration, ModelSettings
 from pipeline.errors import BundleRejected, BundleUntrusted
 from pipeline.infer.bundle import load_bundle, write_file_list
 from pipeline.infer.filelist import FILE_LIST, SIGNATURE
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.perform import open_analyses
 from pipeline.signing.secretkey import SecretKey, new_secret_key
 from pipeline.trust import check_signature, load_trusted, put_signature

@@ -20,7 +20,7 @@ from pipeline.errors import (
 )
 from pipeline.infer.bundle import write_file_list
 from pipeline.infer.interrupt import Reason
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.lease import Limits
 from pipeline.ledger.deliverycare import WantedDeliveries, deliveries
 from pipeline.ledger.ledger import JobRecord, Ledger

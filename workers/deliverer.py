@@ -14,7 +14,7 @@ from pipeline.deliver.page import page
 from pipeline.deliver.send import Courier, attempt
 from pipeline.errors import LedgerUnavailable
 from pipeline.ledger.deliveries import Deliveries, DeliveryClaim
-from pipeline.ledger.exchange import DeliveryState
+from pipeline.ledger.deliverytables import DeliveryState
 from pipeline.ledger.ledger import Ledger
 from pipeline.owner import is_gone, this_process
 from workers.ending import told_to_end

@@ -20,7 +20,7 @@ from workers.logs import set_up_logs
 
 if TYPE_CHECKING:
     from pipeline.ledger.deliverycare import DeliveryCare, DeliveryLine
-    from pipeline.ledger.exchange import DeliveryState
+    from pipeline.ledger.deliverytables import DeliveryState
 
 deliveries = typer.Typer(help="List deliveries, and look after one.")
 app.add_typer(deliveries, name="deliveries")
@@ -222,7 +222,7 @@ def _told(line: "DeliveryLine") -> str:
 
 def _state(name: str | None) -> "DeliveryState | None":
     """Return the state of a name."""
-    from pipeline.ledger.exchange import DeliveryState
+    from pipeline.ledger.deliverytables import DeliveryState
 
     if name is None:
         return None

@@ -18,8 +18,8 @@ from pipeline.errors import LedgerUnavailable
 from pipeline.ledger.arrivals import Arrivals
 from pipeline.ledger.breaker import Destinations, DestinationStatus
 from pipeline.ledger.deliverycare import OPEN, Queued, queued
+from pipeline.ledger.deliverytables import DeliveryState
 from pipeline.ledger.events import Event
-from pipeline.ledger.exchange import DeliveryState
 from pipeline.ledger.figures import PLAIN, Figures, figures
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.references import Window, last_windows

@@ -49,7 +49,7 @@ def reproduce_command(
     Exit status: 0 identical, 1 something differs, 2 it cannot be done again.
     """
     from pipeline.console import printable
-    from pipeline.infer.session import Compute
+    from pipeline.infer.terms import Compute
     from pipeline.ledger.ledger import Ledger
     from pipeline.ledger.listing import job_named
     from pipeline.manifest import serialised

@@ -13,6 +13,12 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+# Loaded before a worker's processes are made, so that they share what it takes.
+import pipeline.analyses.bundled.analysis
+import pipeline.analyses.perfusion.analysis
+import pipeline.analyses.phases.analysis
+import pipeline.analyses.reconstruction.analysis
+import pipeline.drift.describe  # noqa: F401
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable, UnusableCall
 from pipeline.infer.session import check_providers

@@ -35,7 +35,7 @@ from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.settings import UNCERTAINTY_STRIDES, PerfusionSettings
 from pipeline.analyses.perfusion.trust import trust_document
 from pipeline.infer.bundle import load_bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 
 RUNS = Path(__file__).parent / "runs"
 """Where tables of cases are kept."""

@@ -11,7 +11,7 @@ from pipeline.errors import PeerRefused, PeerUnavailable
 from pipeline.gateways.commitment import request_commitment
 from pipeline.identity import derived_uid
 from pipeline.ledger.deliveries import Deliveries, DeliveryClaim, SentObject
-from pipeline.ledger.exchange import DeliveryState
+from pipeline.ledger.deliverytables import DeliveryState
 
 SAME_ASSOCIATION_S = 0.5
 """How long the answer of an archive is waited for on the association of the request [s]."""

@@ -19,7 +19,7 @@ from pipeline.deliver.statuses import Verdict, judge
 from pipeline.deliver.ways import Way, way_to
 from pipeline.errors import ObjectBlocked, PeerRefused, PeerUnavailable, UnusableCall
 from pipeline.ledger.deliveries import Deliveries, DeliveryClaim, SentObject
-from pipeline.ledger.exchange import DeliveryState
+from pipeline.ledger.deliverytables import DeliveryState
 
 LOG = logging.getLogger(__name__)
 

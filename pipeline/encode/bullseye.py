@@ -16,7 +16,7 @@ from matplotlib.patches import Wedge
 
 from pipeline.analyses.perfusion.flow.result import FERMI, UNIT
 from pipeline.analyses.perfusion.result import PerfusionResult
-from pipeline.analyses.perfusion.segments import Layer
+from pipeline.analyses.perfusion.segmentnames import Layer
 
 MEASURE = "relative_upslope"
 """What is shown: the only number that can be compared between series."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.result import PerfusionEvidence, PerfusionResult
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES
 from pipeline.analyses.phases.anticipation import Forecast
 from pipeline.analyses.phases.ontology import END
 from pipeline.analyses.phases.result import PhasesResult

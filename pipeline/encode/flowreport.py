@@ -24,7 +24,7 @@ from highdicom.sr import (
 from pydicom.uid import MRImageStorage
 
 from pipeline.analyses.perfusion.flow.result import UNIT, FlowEstimate, FlowResult
-from pipeline.analyses.perfusion.segments import Layer
+from pipeline.analyses.perfusion.segmentnames import Layer
 from pipeline.encode.codes import (
     DECONVOLUTIONS,
     FLOW,

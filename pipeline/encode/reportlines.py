@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from pydicom.dataset import Dataset
 
 from pipeline.analyses.perfusion.result import PerfusionResult, SegmentMeasurement, SliceResult
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
 from pipeline.encode.context import EncodingContext
 from pipeline.study import InputSeries
 

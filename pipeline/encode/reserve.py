@@ -29,7 +29,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.analyses.perfusion.reserve import Index, Reserve
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
 from pipeline.encode.bullseye import write_segments
 from pipeline.encode.codes import (
     LEFT_VENTRICLE,

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.analyses.perfusion.flow.result import FERMI, MARKED, UNIT
 from pipeline.analyses.perfusion.reserve import Reserve
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
 from pipeline.encode.bullseye import draw_bullseye
 from pipeline.encode.context import EncodingContext
 from pipeline.encode.pageparts import (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.analyses.perfusion.flow.result import FERMI
-from pipeline.analyses.perfusion.segments import Layer
+from pipeline.analyses.perfusion.segmentnames import Layer
 
 Interval = tuple[float, float, float]
 """A flow and the ends of its interval of 95 % [ml/min/g]."""

@@ -19,7 +19,7 @@ from highdicom.sr import (
 from pydicom.uid import MRImageStorage
 
 from pipeline.analyses.perfusion.result import PerfusionResult
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
 from pipeline.encode.codes import (
     MYOCARDIUM,
     NEURAL_NETWORK,

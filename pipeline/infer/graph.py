@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from pipeline.errors import ModelContractBroken
 from pipeline.infer.bundle import Member
 from pipeline.infer.session import (
-    CPU,
     Session,
     checked_output,
     declared_shape,
     open_session,
     run_session,
 )
+from pipeline.infer.terms import CPU
 
 Shape = tuple[int | None, ...]
 """Lengths of the axes; None has any length."""

@@ -22,9 +22,7 @@ from pipeline.identity import digest_bytes
 from pipeline.infer.bound import CUDA, CUDA_OPTIONS, BoundSession, pinned_memory
 from pipeline.infer.bundle import Member
 from pipeline.infer.interrupt import current
-
-CPU = ("CPUExecutionProvider",)
-"""The provider that every installation has."""
+from pipeline.infer.terms import CPU, Contract
 
 PACKAGES = {CUDA: "onnxruntime-gpu in the place of onnxruntime, and CUDA 12 with cuDNN 9"}
 """What has to be installed for other providers."""
@@ -74,23 +72,6 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Contract:
-    """One input and one output of float32; an axis of None has any length."""
-
-    input_name: str
-    """Name of the graph's input."""
-
-    input_shape: tuple[int | None, ...]
-    """Its shape."""
-
-    output_name: str
-    """Name of the graph's output."""
-
-    output_shape: tuple[int | None, ...]
-    """Its shape."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Network:
     """A session that keeps its contract: a function from array to array."""
 
@@ -120,17 +101,6 @@ class Network:
         feed = {contract.input_name: np.ascontiguousarray(array, dtype=np.float32)}
         output = run_session(self.session, contract.output_name, feed)
         return checked_output(self.name, output, contract.output_shape)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Compute:
-    """What the networks run on."""
-
-    threads: int | None = None
-    """Cores to use; all by default."""
-
-    providers: tuple[str, ...] = CPU
-    """Execution providers, in order of preference."""
 
 
 def open_network(

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from pipeline.errors import StudyRejected, UnreadableFile
-from pipeline.imaging.nifti import is_nifti_name
+from pipeline.imaging.niftiheader import is_nifti_name
 from pipeline.ingest.attributes import text
 from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.collect import Collection, FoundFile
@@ -19,7 +19,7 @@ from pipeline.ingest.nifti import nifti_candidate
 from pipeline.ingest.niftibeginning import check_beginning
 from pipeline.ingest.raw.candidates import raw_candidates
 from pipeline.ingest.raw.confined import look
-from pipeline.ingest.raw.files import belongs_to_raw, check_not_alone
+from pipeline.ingest.raw.names import belongs_to_raw, check_not_alone
 from pipeline.ingest.raw.reference import Reference
 from pipeline.ingest.video.candidates import (
     VIDEO_CLASSES,

@@ -1,16 +1,14 @@
 """NIfTI as candidates of an inventory, read by a process of its own.
 
-``nifti_candidate`` asks; ``header`` and ``series`` are what the process does.
+``nifti_candidate`` asks; ``pipeline.ingest.niftireading`` is what the process does.
 """
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from pipeline.errors import InconsistentSeries, UnreadableFile
 from pipeline.identity import digest_file, digest_set
-from pipeline.imaging.complexnifti import is_complex
-from pipeline.imaging.nifti import NiftiHeader, read_header, read_time_series
+from pipeline.imaging.niftiheader import NiftiHeader
 from pipeline.imaging.volume import TimeSeries
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.collect import FoundFile
@@ -19,7 +17,7 @@ from pipeline.ingest.quantity import Beside, stated_beside
 from pipeline.sandbox.reader import Allowance, Reader, Task
 from pipeline.study import InputSeries
 
-MODULE = "pipeline.ingest.nifti"
+MODULE = "pipeline.ingest.niftireading"
 HEADER = Task(address=f"{MODULE}:header", records=(NiftiHeader,))
 SERIES = Task(address=f"{MODULE}:series", records=(TimeSeries,))
 
@@ -72,16 +70,6 @@ def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate | None:
         notes=tuple(notes),
         read=partial(_load, file, (sha256, beside, n_bytes), tuple(notes), limits),
     )
-
-
-def header(path: Path, max_bytes: int) -> NiftiHeader | None:
-    """Read and check a header; None if the values are complex."""
-    return None if is_complex(path) else read_header(path, max_bytes=max_bytes)
-
-
-def series(path: Path, max_bytes: int) -> TimeSeries:
-    """Read all values."""
-    return read_time_series(path, max_bytes=max_bytes)
 
 
 def _digest(sha256: str, beside: Beside | None) -> str:

@@ -8,14 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, CursorResult, delete, func, select
 
 from pipeline.ledger.clock import LedgerClock
-from pipeline.ledger.exchange import (
-    Arrival,
-    ArrivalState,
-    DeliveryRow,
-    DeliveryState,
-    Suspect,
-    WorkitemRow,
-)
+from pipeline.ledger.deliverytables import DeliveryRow, DeliveryState, WorkitemRow
+from pipeline.ledger.exchange import Arrival, ArrivalState, Suspect
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.lineage import jobs_of
 from pipeline.ledger.recordtables import HoldRow

@@ -10,14 +10,14 @@ from enum import StrEnum
 from random import SystemRandom
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from pipeline.connections import Destination
 from pipeline.ledger.deliverystates import DUE, ledger_time
-from pipeline.ledger.exchange import DeliveryRow, DestinationRow
+from pipeline.ledger.deliverytables import DeliveryRow, DestinationRow
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import now
+from pipeline.ledger.upsert import insertion
 
 RANDOM = SystemRandom()
 """Draws the random part of pauses."""
@@ -179,7 +179,6 @@ class Destinations:
 
 def _row(session: Session, name: str) -> DestinationRow:
     """Return the row of a destination, made if it is new, and locked."""
-    postgres = session.get_bind().dialect.name == "postgresql"
-    insert = (postgresql if postgres else sqlite).insert(DestinationRow)
+    insert = insertion(session.get_bind().dialect.name, DestinationRow)
     session.execute(insert.values(name=name, changed_at=now()).on_conflict_do_nothing())
     return session.get_one(DestinationRow, name, with_for_update=True)

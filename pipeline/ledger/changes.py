@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from pipeline.ledger.clock import LedgerClock
@@ -12,6 +11,7 @@ from pipeline.ledger.events import Event
 from pipeline.ledger.events import record as add_event
 from pipeline.ledger.states import JobState, may_become
 from pipeline.ledger.tables import Bell, Job, now
+from pipeline.ledger.upsert import insertion
 
 HELD = "Held"
 """What is recorded as the error of a job that a person must release."""
@@ -57,8 +57,7 @@ def wait(session: Session, job: Job, after_s: float) -> None:
         "due": due,
         "rung": 0,
     }
-    postgres = session.get_bind().dialect.name == "postgresql"
-    insert = (postgresql if postgres else sqlite).insert(Bell).values(**values)
+    insert = insertion(session.get_bind().dialect.name, Bell).values(**values)
     session.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
 
 

@@ -7,7 +7,12 @@ from sqlalchemy.orm import Session
 
 from pipeline.ledger.deliveryrows import fail
 from pipeline.ledger.deliverystates import DUE, ledger_time
-from pipeline.ledger.exchange import CommitmentRow, DeliveredObject, DeliveryRow, DeliveryState
+from pipeline.ledger.deliverytables import (
+    CommitmentRow,
+    DeliveredObject,
+    DeliveryRow,
+    DeliveryState,
+)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 """Time before objects are sent again that an archive does not answer for; it doubles [s]."""

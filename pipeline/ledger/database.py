@@ -9,11 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -22,17 +18,15 @@ from pipeline.errors import LedgerUnavailable, PipelineError, UnusableCall
 from pipeline.ledger.clock import UptimeClock
 from pipeline.locks import locked
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-"""Alembic's folder."""
+REVISION = "0011"
+"""The newest migration: what this version works on. Alembic is loaded where tables are of another
+one only: it takes longer to load than a ledger takes to open."""
 
 BUSY_SECONDS = 30
 """How long a SQLite connection waits for another one's transaction [s]."""
 
 READING = "vesalius_reading"
 """Execution option of a transaction that only reads: it keeps no writer of SQLite waiting."""
-
-MIGRATION_LOCK = 0x7E5A11
-"""Key of PostgreSQL's advisory lock that one migration holds at a time."""
 
 
 def parse_url(place: str) -> URL:
@@ -98,41 +92,19 @@ def migrate_database(url: URL) -> None:
             if url.get_backend_name() == "sqlite":
                 _prepare_file(engine, Path(str(url.database)))
             else:
-                migrate(engine)
+                _migrate(engine)
     finally:
         engine.dispose()
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables to this version, in one transaction.
-
-    Raises
-    ------
-    UnusableCall
-        If they are of a later version.
-    """
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    with _without_foreign_keys(engine) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        current = revision(connection)
-        if current is not None and current not in known:
-            raise UnusableCall(f"the ledger is of a later version (revision {current}): upgrade")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
 def revision(connection: Connection) -> str | None:
     """Return the revision of the tables; None where there are none."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def head_revision() -> str | None:
-    """Return the revision that this version works on."""
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.exec_driver_sql(
+        "SELECT version_num FROM alembic_version"
+    ).scalar_one_or_none()
+    return found
 
 
 def scrub(place: str) -> bool:
@@ -197,8 +169,16 @@ def _prepare_file(engine: Engine, path: Path) -> None:
             plain.execute("PRAGMA journal_mode = WAL")
         with engine.connect() as connection:
             current = revision(connection)
-        if current != head_revision():
-            migrate(engine)
+        if current != REVISION:
+            _migrate(engine)
+
+
+def _migrate(engine: Engine) -> None:
+    """Bring the tables to this version."""
+    # Only now: a ledger that is of this version, as nearly every one is, needs no Alembic.
+    from pipeline.ledger.migrate import migrate
+
+    migrate(engine)
 
 
 def _keep_promises(engine: Engine) -> None:
@@ -224,28 +204,6 @@ def _keep_promises(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
-@contextmanager
-def _without_foreign_keys(engine: Engine) -> Iterator[Connection]:
-    """Connect such that SQLite drops a table without the rows that refer to it.
-
-    It alters a table by copying it, and would delete a job's artifacts with the old table of jobs.
-    """
-    with engine.connect() as connection:
-        if engine.dialect.name != "sqlite":
-            yield connection
-            return
-        # Within a transaction the setting changes nothing, and a statement would begin one.
-        plain = connection.connection.dbapi_connection
-        assert plain is not None  # noqa: S101 - a connection that is open has one
-        cursor = plain.cursor()
-        cursor.execute("PRAGMA foreign_keys = OFF")
-        try:
-            yield connection
-        finally:
-            cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.close()
-
-
 def _set_clock(engine: Engine) -> None:
     """Have the connections of a SQLite ledger count time from the moment that the ledger holds."""
     clock = UptimeClock()
@@ -264,9 +222,9 @@ def _check_revision(engine: Engine, url: URL) -> None:
     """Refuse a database whose tables are missing or of another version."""
     with engine.connect() as connection:
         current = revision(connection)
-    if current != head_revision():
+    if current != REVISION:
         where = url.render_as_string(hide_password=True)
         raise UnusableCall(
             f"ledger {where} is at revision {current or 'none'}, this version needs "
-            f"{head_revision()}: run 'vesalius ledger migrate'"
+            f"{REVISION}: run 'vesalius ledger migrate'"
         )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.connections import Destination
 from pipeline.ledger.breaker import Door, door, is_shut, note_answer, note_failure, note_hold
@@ -29,12 +28,13 @@ from pipeline.ledger.deliveryrows import (
     rank_of,
 )
 from pipeline.ledger.deliverystates import DUE, become, ledger_time
+from pipeline.ledger.deliverytables import DeliveredObject, DeliveryRow, DeliveryState
 from pipeline.ledger.events import Event, record
-from pipeline.ledger.exchange import DeliveredObject, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.roles import Role
 from pipeline.ledger.tables import ArtifactRow, Job, now
 from pipeline.ledger.transfers import note_sent
+from pipeline.ledger.upsert import insertion
 
 __all__ = ["Deliveries", "DeliveryClaim", "SentObject"]
 
@@ -83,8 +83,7 @@ class Deliveries:
         if job.role == Role.SHADOW:
             return
         rank = rank_of(job.lane, job.priority)
-        postgres = session.get_bind().dialect.name == "postgresql"
-        insert = (postgresql if postgres else sqlite).insert(DeliveryRow)
+        insert = insertion(session.get_bind().dialect.name, DeliveryRow)
         for name in destinations:
             reason = (kept or {}).get(name)
             values = {

@@ -13,7 +13,7 @@ from pipeline.errors import UnusableCall
 from pipeline.ledger.clock import LedgerClock
 from pipeline.ledger.deliveryrows import begin_anew
 from pipeline.ledger.deliverystates import DUE, become, ledger_time, may_become
-from pipeline.ledger.exchange import DeliveredObject, DeliveryRow, DeliveryState
+from pipeline.ledger.deliverytables import DeliveredObject, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import ArtifactRow
 

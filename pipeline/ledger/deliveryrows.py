@@ -11,7 +11,7 @@ from pipeline.connections import Destination
 from pipeline.ledger.breaker import RANDOM
 from pipeline.ledger.breaker import pause_s as pause_after
 from pipeline.ledger.deliverystates import become
-from pipeline.ledger.exchange import DeliveredObject, DeliveryRow, DeliveryState
+from pipeline.ledger.deliverytables import DeliveredObject, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import artifacts_of
 from pipeline.ledger.tables import Job
 from pipeline.study import Artifact

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.ledger.clock import LedgerClock
-from pipeline.ledger.exchange import DeliveryRow, DeliveryState
+from pipeline.ledger.deliverytables import DeliveryRow, DeliveryState
 from pipeline.ledger.tables import now
 
 BEGINNING: frozenset[DeliveryState] = frozenset({DeliveryState.WAITING, DeliveryState.HELD})

@@ -10,14 +10,8 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 
 from pipeline.ledger.batchtables import BatchRow, BatchStudyRow
-from pipeline.ledger.exchange import (
-    Arrival,
-    DeliveredObject,
-    DeliveryRow,
-    InstanceRow,
-    Suspect,
-    WorkitemRow,
-)
+from pipeline.ledger.deliverytables import DeliveredObject, DeliveryRow, WorkitemRow
+from pipeline.ledger.exchange import Arrival, InstanceRow, Suspect
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.lineage import jobs_of
 from pipeline.ledger.reviews import CorrectionRow, ReadingRow

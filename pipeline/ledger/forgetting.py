@@ -17,14 +17,8 @@ from pipeline.errors import UnusableCall
 from pipeline.ledger.audit import Audited, record_within
 from pipeline.ledger.batchtables import BatchStudyRow, StudyState
 from pipeline.ledger.clock import LedgerClock
-from pipeline.ledger.exchange import (
-    Arrival,
-    DeliveryRow,
-    DeliveryState,
-    InstanceRow,
-    Suspect,
-    WorkitemRow,
-)
+from pipeline.ledger.deliverytables import DeliveryRow, DeliveryState, WorkitemRow
+from pipeline.ledger.exchange import Arrival, InstanceRow, Suspect
 from pipeline.ledger.footprint import Footprint, footprint_of
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.recordtables import ForgettingRow, ForgettingState, ForgottenJobRow, HoldRow

@@ -12,7 +12,6 @@ from typing import Self
 from uuid import UUID
 
 from sqlalchemy import URL, Connection, Engine, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from pipeline.identity import JobIdentity
@@ -21,6 +20,7 @@ from pipeline.ledger.events import Event, Happened, history, record
 from pipeline.ledger.given import Given
 from pipeline.ledger.states import JobState, before
 from pipeline.ledger.tables import ArtifactRow, Bell, Job, Series, Study, now
+from pipeline.ledger.upsert import insertion
 from pipeline.study import Artifact
 
 Transaction = Session
@@ -318,8 +318,8 @@ class Ledger:
         -------
             Whether it was inserted.
         """
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(table).values(**values).on_conflict_do_nothing()
+        insert = insertion(self._engine.dialect.name, table).values(**values)
+        insert = insert.on_conflict_do_nothing()
         return session.execute(insert.returning(table.id)).first() is not None
 
 

@@ -7,16 +7,17 @@ same, or not. This is done for every instance that comes, so the statements are 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import PurePosixPath
 from typing import cast
 
 from sqlalchemy import Connection, Executable, Float, Table, bindparam, case, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.ledger.clock import LedgerClock
 from pipeline.ledger.exchange import Arrival, ArrivalState, InstanceRow, Suspect
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.upsert import insertion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,12 +199,14 @@ def _noted(connection: Connection, study_instance_uid: str, look_after_s: float)
     One that was taken arrives anew.
     """
     values = {"study_instance_uid": study_instance_uid, "look_after_s": look_after_s}
-    return int(connection.execute(_NOTE[connection.dialect.name], values).scalar_one())
+    return int(connection.execute(_note(connection.dialect.name), values).scalar_one())
 
 
-def _note(insertion: postgresql.Insert | sqlite.Insert) -> Executable:
+@cache
+def _note(dialect: str) -> Executable:
     """Return the statement that notes a study, as a database words it."""
-    came = insertion.values(study_instance_uid=bindparam("study_instance_uid"), **_ARRIVED)
+    values = {"study_instance_uid": bindparam("study_instance_uid"), **_ARRIVED}
+    came = insertion(dialect, cast("Table", Arrival.__table__)).values(**values)
     is_new = Arrival.state != ArrivalState.ARRIVING
     return came.on_conflict_do_update(
         index_elements=["study_instance_uid"],
@@ -215,12 +218,6 @@ def _note(insertion: postgresql.Insert | sqlite.Insert) -> Executable:
             "why": case((is_new, "late instances have come"), else_=Arrival.why),
         },
     ).returning(Arrival.id)
-
-
-_NOTE = {
-    "postgresql": _note(postgresql.insert(cast("Table", Arrival.__table__))),
-    "sqlite": _note(sqlite.insert(cast("Table", Arrival.__table__))),
-}
 
 
 def _standing(instance: Instance, known: Mapping[str, tuple[str, str]]) -> Known:

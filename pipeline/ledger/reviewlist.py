@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import undefer
 
-from pipeline.ledger.exchange import DeliveryRow
+from pipeline.ledger.deliverytables import DeliveryRow
 from pipeline.ledger.ledger import Ledger, Transaction, artifacts_of
 from pipeline.ledger.reviews import ReadingRow, successors
 from pipeline.ledger.roles import Role

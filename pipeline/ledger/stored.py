@@ -8,7 +8,8 @@ from sqlalchemy import String, case, func, literal, select, update
 
 from pipeline.ledger.batchtables import BatchRow
 from pipeline.ledger.deliverycare import OPEN
-from pipeline.ledger.exchange import DeliveryRow, InstanceRow, Suspect
+from pipeline.ledger.deliverytables import DeliveryRow
+from pipeline.ledger.exchange import InstanceRow, Suspect
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.states import JobState
 from pipeline.ledger.tables import ArtifactRow, Job

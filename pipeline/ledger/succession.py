@@ -16,8 +16,8 @@ from pipeline.identity import JobIdentity, digest_settings
 from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.deliveryrows import of_job
 from pipeline.ledger.deliverystates import become
+from pipeline.ledger.deliverytables import DeliveredObject, DeliveryRow, DeliveryState
 from pipeline.ledger.events import Event, record
-from pipeline.ledger.exchange import DeliveredObject, DeliveryRow, DeliveryState
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.pastjobs import PastJob
 from pipeline.ledger.states import JobState

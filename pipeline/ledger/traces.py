@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from pipeline.ledger.exchange import DeliveryRow, InstanceRow, Suspect
+from pipeline.ledger.deliverytables import DeliveryRow
+from pipeline.ledger.exchange import InstanceRow, Suspect
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reviews import CorrectionRow, ReadingRow
 from pipeline.ledger.statistics import StatisticsRow

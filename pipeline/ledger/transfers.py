@@ -3,13 +3,8 @@
 from sqlalchemy import func, select
 
 from pipeline.ledger.audit import Audited, record_within
-from pipeline.ledger.exchange import (
-    Arrival,
-    DeliveredObject,
-    DeliveryRow,
-    InstanceRow,
-    Suspect,
-)
+from pipeline.ledger.deliverytables import DeliveredObject, DeliveryRow
+from pipeline.ledger.exchange import Arrival, InstanceRow, Suspect
 from pipeline.ledger.ledger import Transaction
 from pipeline.ledger.tables import Job, Series, Study
 

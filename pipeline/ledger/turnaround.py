@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from pipeline.ledger.exchange import Arrival, DeliveryRow, DeliveryState
+from pipeline.ledger.deliverytables import DeliveryRow, DeliveryState
+from pipeline.ledger.exchange import Arrival
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.reviews import successors
 from pipeline.ledger.tables import Job, Series, Study

@@ -14,7 +14,6 @@ from sqlalchemy import UniqueConstraint as Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from pipeline.errors import UnusableCall
-from pipeline.ledger.audit import Audited, record_within
 from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.roles import ONE_ONLY, Role, may_become
 from pipeline.ledger.tables import SHA256_LENGTH, Base, now
@@ -38,13 +37,9 @@ DONE_BY = {
 def _only_one(role: Role) -> Index:
     """Return the index that lets one version of an analysis have a role."""
     where = text(f"role = '{role.value}'")
-    return Index(
-        f"uq_model_versions_{role.value}",
-        "analysis",
-        unique=True,
-        sqlite_where=where,
-        postgresql_where=where,
-    )
+    # PostgreSQL's has the same condition, by its migration: to state it here would load PostgreSQL
+    # wherever versions are asked for.
+    return Index(f"uq_model_versions_{role.value}", "analysis", unique=True, sqlite_where=where)
 
 
 class VersionRow(Base):
@@ -370,6 +365,9 @@ def _audit(
     session: Transaction, row: VersionRow, action: str, actor: str, detail: Mapping[str, object]
 ) -> None:
     """Record a change in the audit log."""
+    # Only now: whoever asks which version does a study changes none.
+    from pipeline.ledger.audit import Audited, record_within
+
     told = {"name": row.name, "version": row.version, "digest": row.digest, **detail}
     subject = f"model {row.analysis}@{row.version}"
     record_within(session, Audited(action=action, actor=actor, subject=subject, detail=told))

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from pipeline.ledger.exchange import DeliveryRow, DeliveryState, InstanceRow, WorkitemRow
+from pipeline.ledger.deliverytables import DeliveryRow, DeliveryState, WorkitemRow
+from pipeline.ledger.exchange import InstanceRow
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.tables import now
+from pipeline.ledger.upsert import insertion
 from pipeline.steps import FINAL, StepState
 
 AT_ONCE = 500
@@ -93,8 +94,7 @@ class Workitems:
             "changed_at": now(),
         }
         with self._ledger.transaction() as session:
-            postgres = session.get_bind().dialect.name == "postgresql"
-            insert = (postgresql if postgres else sqlite).insert(WorkitemRow).values(**values)
+            insert = insertion(session.get_bind().dialect.name, WorkitemRow).values(**values)
             insert = insert.on_conflict_do_nothing()
             made = session.execute(insert.returning(WorkitemRow.sop_instance_uid)).first()
             return None if made is None else _workitem(session.get_one(WorkitemRow, uid))

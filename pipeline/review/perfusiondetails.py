@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES
 from pipeline.ledger.pairs import Pair
 from pipeline.ledger.reviewlist import ResultJob
 from pipeline.review.displaynames import shown_name, shown_unit

@@ -23,7 +23,7 @@ from pipeline.errors import NotApplicable, PipelineError
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.video.footage import is_played
 from pipeline.ingest.video.fragments import open_codestream
-from pipeline.ingest.video.pictures import Footage, Kind
+from pipeline.ingest.video.source import Footage, Kind
 from pipeline.ledger.reviewlist import ResultJob
 from pipeline.review.cache import Cache
 from pipeline.review.images import input_of

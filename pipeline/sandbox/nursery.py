@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +20,10 @@ from pathlib import Path
 from pipeline.sandbox import seccomp
 from pipeline.sandbox.child import serve
 from pipeline.sandbox.confine import Confinement, confine, of_python
+from pipeline.sandbox.wire import STATUS
 
 ORDER_BYTES = 1 << 16
 """Longest order."""
-
-STATUS = struct.Struct("<i")
-"""How the status of a process that has ended is told."""
 
 DIE_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG``."""

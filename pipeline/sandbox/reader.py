@@ -22,8 +22,15 @@ from typing import Any, Self
 
 from pipeline import errors
 from pipeline.errors import StudyRejected, UnreadableFile
-from pipeline.sandbox.nursery import STATUS
-from pipeline.sandbox.wire import HEAD, LONGEST_DOCUMENT, BrokenMessage, name_of, packed, unpacked
+from pipeline.sandbox.wire import (
+    HEAD,
+    LONGEST_DOCUMENT,
+    STATUS,
+    BrokenMessage,
+    name_of,
+    packed,
+    unpacked,
+)
 
 ENDS_S = 10.0
 """A reader that has broken off is known to have ended within this time [s]."""

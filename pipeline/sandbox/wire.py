@@ -28,6 +28,9 @@ from pipeline.quiet import quietly
 HEAD = struct.Struct("<QQ")
 """Length of the document, and of the bytes after it."""
 
+STATUS = struct.Struct("<i")
+"""How the status of a process that has ended is told."""
+
 LONGEST_DOCUMENT = 64 << 20
 """Longest document that is taken [byte]."""
 

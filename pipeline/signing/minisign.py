@@ -10,9 +10,6 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from pipeline.errors import SignatureUnusable
 
 KEY_ALGORITHM, PREHASHED = b"Ed", b"ED"
@@ -47,6 +44,10 @@ class PublicKey:
 
     def holds(self, signature: "Signature", content: bytes) -> bool:
         """Tell whether a signature of a content, and of its trusted comment, is this key's."""
+        # Only now: every command reads the keys in its settings, and few check a signature.
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         key = Ed25519PublicKey.from_public_bytes(self.key)
         both = signature.signature + signature.trusted_comment.encode()
         try:

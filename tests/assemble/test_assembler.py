@@ -13,7 +13,7 @@ from pipeline.analysis import Priors
 from pipeline.assemble.assembler import Assembler
 from pipeline.config import Configuration, ModelSettings
 from pipeline.connections import Node, ReceiveSettings
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.lease import Limits
 from pipeline.ledger.arrivals import Arrivals
 from pipeline.ledger.ledger import Ledger

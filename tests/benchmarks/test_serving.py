@@ -13,7 +13,8 @@ from benchmarks.tape import Feed, Tape, kept_runs
 from benchmarks.whole import Whole, perfusion_input
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.config import Configuration
-from pipeline.infer.session import Compute, Session
+from pipeline.infer.session import Session
+from pipeline.infer.terms import Compute
 
 
 class Counted:

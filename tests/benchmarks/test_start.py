@@ -8,6 +8,9 @@ import pytest
 
 from benchmarks import start
 from benchmarks.row import Terms
+from pipeline.ingest import nifti
+from pipeline.ingest.raw import confined
+from pipeline.ingest.video import footage
 
 HEAVY = (
     "alembic",
@@ -29,17 +32,24 @@ HEAVY = (
 )
 """What takes a tenth of a second or more to import, or brings what does."""
 
-WRITERS = (
+LATER = (
+    "alembic",
+    "av",
+    "cryptography",
     "duckdb",
     "fastapi",
+    "h5py",
     "highdicom",
     "matplotlib",
-    "scipy.optimize",
-    "scipy.signal",
-    "scipy.stats",
+    "nibabel",
+    "onnxruntime",
+    "scipy",
     "skimage",
+    "sqlalchemy.dialects.postgresql",
+    "twixtools",
 )
-"""What a run needs only once there is something to write, or blood flow to tell."""
+"""What a run needs only once a ledger is to be migrated, a signature to be checked, a series to be
+computed, or there is something to write; or what its readers need and it does not."""
 
 TOLD = "import sys; print([m for m in {names} if m in sys.modules], file=sys.stderr)"
 
@@ -66,8 +76,28 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert imported(code, HEAVY) == "[]"
 
 
-def test_a_run_that_has_not_computed_has_not_loaded_what_writes() -> None:
-    assert imported(start.RUN, WRITERS) == "[]"
+def test_a_run_that_has_not_computed_has_not_loaded_what_it_needs_later() -> None:
+    assert imported(start.RUN, LATER) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("module", "libraries"),
+    [
+        (nifti.MODULE, ("nibabel",)),
+        (confined.MODULE, ("h5py", "nibabel", "scipy.fft", "scipy.linalg")),
+        (footage.MODULE, ("PIL", "av")),
+        ("pipeline.ingest.decoder", ("gdcm", "jpeg_ls", "openjpeg", "rle")),
+    ],
+)
+def test_a_reader_begins_with_the_libraries_that_it_reads_by(
+    module: str, libraries: tuple[str, ...]
+) -> None:
+    assert imported(f"import {module}", libraries) == str(list(libraries))
+
+
+def test_a_worker_loads_the_analyses_before_its_processes_are_made() -> None:
+    libraries = ("onnxruntime", "scipy.fft", "scipy.ndimage")
+    assert imported("import workers.run", libraries) == str(list(libraries))
 
 
 def test_both_ways_of_starting_are_measured(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from pipeline.errors import UnreadableFile, UnusableCall
 from pipeline.imaging.nifti import write_time_series, write_volume
 from pipeline.imaging.volume import TimeSeries, Volume
 from pipeline.infer.bundle import Bundle, load_bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.perform import kind_of
 from pipeline.phantom import PhantomSettings, perfusion_phantom
 from tests.support.versions import version_of

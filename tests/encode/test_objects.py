@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from pipeline.analyses.perfusion.segments import Layer
+from pipeline.analyses.perfusion.segmentnames import Layer
 from pipeline.analyses.perfusion.trust import assess
 from pipeline.demo import write_study
 from pipeline.encode.codes import (

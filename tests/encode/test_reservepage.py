@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from pipeline.analyses.perfusion.flow.result import CONCENTRATION, LINEAR, RESEARCH
 from pipeline.analyses.perfusion.reserve import Index, Reserve
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES
 from pipeline.encode.pageparts import NOTICE
 from pipeline.encode.reservepage import Row, ratio_of, reserve_figure, reserve_page, rows_of
 from pipeline.encode.reservestates import (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Configuration, ModelSettings
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.lease import Limits
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.queue import Queue

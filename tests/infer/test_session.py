@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 from pipeline.errors import BundleRejected, ModelContractBroken, UnusableCall
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import Member, load_bundle
-from pipeline.infer.session import Contract, Network, check_contract, open_network, open_session
+from pipeline.infer.session import Network, check_contract, open_network, open_session
+from pipeline.infer.terms import Contract
 
 MEMBER = Contract(
     input_name="beats",

@@ -16,7 +16,7 @@ from pipeline.ledger.deliveries import Deliveries, DeliveryClaim, SentObject
 from pipeline.ledger.deliverycare import DeliveryCare, WantedDeliveries, deliveries, queued
 from pipeline.ledger.deliveryrows import rank_of
 from pipeline.ledger.deliverystates import ALLOWED, BEGINNING, may_become
-from pipeline.ledger.exchange import DeliveryRow, DeliveryState, DestinationRow
+from pipeline.ledger.deliverytables import DeliveryRow, DeliveryState, DestinationRow
 from pipeline.ledger.ledger import Ledger
 from tests.support.deliveries import finish
 from tests.support.jobs import artifact, job_request

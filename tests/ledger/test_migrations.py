@@ -1,5 +1,7 @@
 """The migrations make the tables that the code works on."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,12 +9,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect
 
 from pipeline.errors import LedgerUnavailable
 from pipeline.ledger import (  # noqa: F401 - add their tables
     audit,
     batchtables,
+    deliverytables,
     exchange,
     recordtables,
     reviews,
@@ -20,14 +24,9 @@ from pipeline.ledger import (  # noqa: F401 - add their tables
     statistics,
     versions,
 )
-from pipeline.ledger.database import (
-    MIGRATIONS,
-    head_revision,
-    migrate_database,
-    parse_url,
-    revision,
-)
+from pipeline.ledger.database import REVISION, migrate_database, parse_url, revision
 from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.migrate import MIGRATIONS
 from pipeline.ledger.tables import Base
 from tests.support.jobs import job_request
 
@@ -97,6 +96,23 @@ def test_migrations_and_models_agree(place: str) -> None:
     }
 
 
+def test_the_revision_that_is_asked_for_is_that_of_the_newest_migration() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [REVISION]
+
+
+def test_a_ledger_of_this_version_is_opened_without_alembic(tmp_path: Path) -> None:
+    place = str(tmp_path / "ledger.db")
+    Ledger.open(place).close()
+    program = (
+        "import sys; from pipeline.ledger.ledger import Ledger; Ledger.open(sys.argv[1]).close(); "
+        "print('alembic' in sys.modules)"
+    )
+    opened = subprocess.run(
+        [sys.executable, "-c", program, place], capture_output=True, text=True, check=True
+    )
+    assert opened.stdout == "False\n"
+
+
 def test_migrating_twice_changes_nothing(place: str) -> None:
     migrate_database(parse_url(place))
     with Ledger.open(place) as ledger:
@@ -118,7 +134,7 @@ def test_every_migration_can_be_undone(place: str) -> None:
         assert revision(connection) is None
         assert inspect(connection).get_table_names() == ["alembic_version"]
         command.upgrade(config, "head")
-        assert revision(connection) == head_revision()
+        assert revision(connection) == REVISION
     engine.dispose()
 
 

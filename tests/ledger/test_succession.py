@@ -10,7 +10,7 @@ from pipeline.connections import Destination, Node
 from pipeline.ledger.audit import verify
 from pipeline.ledger.deliveries import Deliveries, SentObject
 from pipeline.ledger.deliverycare import WantedDeliveries, deliveries
-from pipeline.ledger.exchange import DeliveryState
+from pipeline.ledger.deliverytables import DeliveryState
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.lineage import lineage_of
 from pipeline.ledger.pastjobs import past_job

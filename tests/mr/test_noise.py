@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InconsistentSeries
-from pipeline.mr.noise import estimated_noise, noise_covariance, prewhiten
+from pipeline.mr.noise import estimated_noise, noise_covariance
 from pipeline.mr.patterns import draw_pattern
+from pipeline.mr.prewhiten import prewhiten
 from tests.mr.test_fourier import draw
 from tests.support.reconstruction import disc_kspace
 

@@ -13,7 +13,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from sqlalchemy import select
 
 from pipeline.ledger.deliveries import Deliveries, SentObject
-from pipeline.ledger.exchange import CommitmentRow, DeliveredObject, DeliveryRow
+from pipeline.ledger.deliverytables import CommitmentRow, DeliveredObject, DeliveryRow
 from pipeline.ledger.ledger import Ledger
 from tests.support.deliveries import finish, write_objects
 from tests.support.receiver import Receiver

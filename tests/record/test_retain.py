@@ -9,7 +9,8 @@ from sqlalchemy import func, select, update
 from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
 from pipeline.ledger.audit import entries
-from pipeline.ledger.exchange import Arrival, DeliveryRow, InstanceRow, Suspect
+from pipeline.ledger.deliverytables import DeliveryRow
+from pipeline.ledger.exchange import Arrival, InstanceRow, Suspect
 from pipeline.ledger.holds import hold
 from pipeline.ledger.tables import EventRow, Job, now
 from pipeline.record.forget import Holdings, look

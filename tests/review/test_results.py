@@ -12,7 +12,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES
 from pipeline.config import Configuration
 from pipeline.imaging.nifti import read_time_series
 from pipeline.imaging.timedframe import TimedFrame

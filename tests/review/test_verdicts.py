@@ -14,11 +14,12 @@ from sqlalchemy import update
 from pipeline.connections import Destination, Node
 from pipeline.deliver.gate import check
 from pipeline.errors import ReviewRefused, UnusableCall
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.ledger.audit import Sought, entries
 from pipeline.ledger.deliveries import Deliveries
 from pipeline.ledger.deliverycare import WantedDeliveries, deliveries
-from pipeline.ledger.exchange import Arrival, DeliveryRow, DeliveryState
+from pipeline.ledger.deliverytables import DeliveryRow, DeliveryState
+from pipeline.ledger.exchange import Arrival
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.pastjobs import past_job
 from pipeline.ledger.reviews import readings_of, standings

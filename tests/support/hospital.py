@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from pipeline.ledger.exchange import DeliveryRow
+from pipeline.ledger.deliverytables import DeliveryRow
 from pipeline.ledger.ledger import Ledger
 from tests.support.service import ROOT, free_port, wait_until
 from tests.support.tally import SITE

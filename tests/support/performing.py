@@ -17,7 +17,7 @@ from pipeline.gateways.ups import DimseWorklist
 from pipeline.gateways.upsevents import add_step_events
 from pipeline.gateways.upsrs import WebWorklist
 from pipeline.gateways.worklist import InputReference, Worklist
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.lease import Limits
 from pipeline.ledger.exchange import Arrival, InstanceRow
 from pipeline.ledger.ledger import Ledger

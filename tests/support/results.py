@@ -17,12 +17,8 @@ from pipeline.analyses.perfusion.result import (
     SliceResult,
     TimeIntensityCurves,
 )
-from pipeline.analyses.perfusion.segments import (
-    ROUND_THE_SEPTUM,
-    SEGMENT_NAMES,
-    Layer,
-    levels_of,
-)
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
+from pipeline.analyses.perfusion.segments import ROUND_THE_SEPTUM, levels_of
 from pipeline.encode.context import EncodingContext
 from pipeline.imaging.volume import TimeSeries
 

@@ -12,7 +12,7 @@ from pipeline.errors import PeerRefused, PeerUnavailable
 from pipeline.gateways.ups import DimseWorklist
 from pipeline.gateways.worklist import StepRefused, Worklist
 from pipeline.ledger.care import Care
-from pipeline.ledger.exchange import DeliveryRow, WorkitemRow
+from pipeline.ledger.deliverytables import DeliveryRow, WorkitemRow
 from pipeline.ledger.listing import Wanted, jobs
 from pipeline.ledger.states import JobState
 from pipeline.steps import StepState

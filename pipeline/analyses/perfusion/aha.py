@@ -20,10 +20,9 @@ from pipeline.analyses.perfusion.rightventricle import (
     contact_of,
     right_ventricle,
 )
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
 from pipeline.analyses.perfusion.segments import (
     ANTERIOR_LPS,
-    SEGMENT_NAMES,
-    Layer,
     Level,
     is_short_axis,
     layer_masks,

@@ -31,37 +31,14 @@ from pipeline.errors import AnalysisFailed
 from pipeline.imaging.volume import TimeSeries, Volume
 from pipeline.study import InputSeries
 
-MODALITIES = ("MR", "NIFTI")
-"""What a first-pass series comes as."""
-
 DESCRIPTIONS = ("SeriesDescription", "ProtocolName")
 """Attributes that say whether a series was taken at rest or under stress."""
 
 SIGNALS = "slopes are those of signals, not of concentrations"
 """Beginning of the note on a series whose sequence is not known."""
 
-MINIMUM_BEATS = 12
-"""Fewer beats cannot hold a first pass."""
-
 LOW_CONFIDENCE = 0.1
 """Below this confidence of the locator the result carries a note: real series have 0.18 to 0.95."""
-
-
-def why_not(modality: str, n_beats: int) -> str | None:
-    """Return why a series is not one for this analysis, or None if it is.
-
-    Parameters
-    ----------
-    modality
-        Modality (0008,0060), or ``NIFTI``.
-    n_beats
-        Time steps of the series.
-    """
-    if modality not in MODALITIES:
-        return f"modality is {modality}, perfusion needs {' or '.join(MODALITIES)}"
-    if n_beats < MINIMUM_BEATS:
-        return f"{n_beats} time steps, perfusion needs at least {MINIMUM_BEATS}"
-    return None
 
 
 def analyse(

@@ -10,7 +10,8 @@ from pipeline.analyses.perfusion.trust import TrustModel, parse_trust, trust_fro
 from pipeline.errors import BundleRejected, UnusableCall
 from pipeline.identity import digest_bytes
 from pipeline.infer.bundle import Bundle
-from pipeline.infer.session import Compute, Contract, open_network
+from pipeline.infer.session import open_network
+from pipeline.infer.terms import Compute, Contract
 
 ANYTHING = Compute()
 """All cores, on the CPU."""

@@ -4,7 +4,7 @@ Six segments of 60 degrees in basal and in mid-ventricular slices and four of 90
 They are counted from the anterior insertion of the right ventricle: from there through the septum
 come anteroseptal and inferoseptal, then inferior, inferolateral, anterolateral and anterior. The
 apical septum has the same middle as the other septa. Segment 17, the apex itself, lies in no
-short-axis slice.
+short-axis slice [CER2002]_.
 
 References
 ----------
@@ -21,27 +21,7 @@ from scipy.ndimage import distance_transform_edt
 
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM
 from pipeline.analyses.perfusion.rightventricle import Contact
-
-SEGMENT_NAMES = {
-    1: "basal anterior",
-    2: "basal anteroseptal",
-    3: "basal inferoseptal",
-    4: "basal inferior",
-    5: "basal inferolateral",
-    6: "basal anterolateral",
-    7: "mid anterior",
-    8: "mid anteroseptal",
-    9: "mid inferoseptal",
-    10: "mid inferior",
-    11: "mid inferolateral",
-    12: "mid anterolateral",
-    13: "apical anterior",
-    14: "apical septal",
-    15: "apical inferior",
-    16: "apical lateral",
-    17: "apex",
-}
-"""Names of the segments by their numbers [CER2002]_."""
+from pipeline.analyses.perfusion.segmentnames import Layer
 
 BASE_LPS = np.array([-0.62, 0.55, 0.56]) / np.linalg.norm([-0.62, 0.55, 0.56])
 """From the apex to the base of a heart, LPS+: to the right, backwards and upwards."""
@@ -64,19 +44,6 @@ class Level(StrEnum):
     BASAL = "basal"
     MID = "mid"
     APICAL = "apical"
-
-
-class Layer(StrEnum):
-    """Part of the wall's thickness."""
-
-    WALL = "wall"
-    """All of it."""
-
-    ENDOCARDIAL = "endocardial"
-    """The half beside the blood."""
-
-    EPICARDIAL = "epicardial"
-    """The other half."""
 
 
 ROUND_THE_SEPTUM = {

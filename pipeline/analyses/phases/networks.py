@@ -18,8 +18,9 @@ from pipeline.analyses.phases.settings import ModelSettings
 from pipeline.analyses.phases.temporal import Temporal, temporal_contract
 from pipeline.errors import BundleRejected, UnusableCall
 from pipeline.infer.bundle import Bundle
-from pipeline.infer.session import CPU, Contract, Network, open_network
+from pipeline.infer.session import Network, open_network
 from pipeline.infer.stategraph import open_state_graph
+from pipeline.infer.terms import CPU, Contract
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,9 +25,6 @@ from pipeline.mr.fourier import crop
 from pipeline.mr.kspace import KSpace
 from pipeline.study import Measurement
 
-MODALITIES = ("KSPACE",)
-"""What raw data comes as."""
-
 ALGORITHMS = {
     "operator": "unrolled U-shaped DISCO neural operator with soft data consistency",
     "varnet": "unrolled convolutional variational network with soft data consistency",
@@ -58,19 +55,6 @@ class _Image:
     zero_filled_residual: float
     raw: RawSlice
     evidence: SliceEvidence | None
-
-
-def why_not(modality: str) -> str | None:
-    """Return why a series is not one for this analysis, or None if it is.
-
-    Parameters
-    ----------
-    modality
-        Modality (0008,0060), or ``KSPACE`` for raw data.
-    """
-    if modality not in MODALITIES:
-        return f"modality is {modality}, reconstruction needs raw data"
-    return None
 
 
 def reconstruct(

@@ -14,7 +14,7 @@ from pipeline.analyses.reconstruction.settings import ModelSettings
 from pipeline.errors import BundleRejected
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.graph import Graph, GraphContract, Shape, open_graph
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 
 ANYTHING = Compute()
 """All cores, on the CPU."""

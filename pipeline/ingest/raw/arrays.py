@@ -14,15 +14,8 @@ from numpy.typing import NDArray
 from pipeline.errors import UnreadableFile
 from pipeline.imaging.complexnifti import ComplexHeader, read_complex, read_complex_header
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.raw.content import (
-    RawContent,
-    RawPart,
-    RawShape,
-    check_origin,
-    check_size,
-    mask_of,
-    silent_coils,
-)
+from pipeline.ingest.raw.content import check_origin, check_size, mask_of, silent_coils
+from pipeline.ingest.raw.part import RawContent, RawPart, RawShape
 from pipeline.mr.kspace import KSpace, Readout, uncounted_times
 
 LOAD_ERRORS = (

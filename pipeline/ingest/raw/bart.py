@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from pipeline.errors import NotApplicable, UnreadableFile
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.raw.content import (
-    RawContent,
-    RawPart,
-    RawShape,
     check_finite,
     check_origin,
     check_size,
     mask_of,
     silent_coils,
 )
+from pipeline.ingest.raw.part import RawContent, RawPart, RawShape
 from pipeline.mr.fourier import ifft1c
 from pipeline.mr.kspace import KSpace, Readout, uncounted_times
 
@@ -52,12 +50,6 @@ NAMES = (
 READ, PHASE_1, PHASE_2, COILS, TIME, SLICES = 0, 1, 2, 3, 10, 13
 USED = (READ, PHASE_1, PHASE_2, COILS, TIME, SLICES)
 MAX_HEADER_BYTES = 64 * 1024
-
-
-def is_bart_header(path: Path) -> bool:
-    """Tell whether a file begins as the header of a BART file."""
-    with path.open("rb") as file:
-        return file.read(12) == b"# Dimensions"
 
 
 def bart_parts(path: Path, name: str, limits: Limits) -> tuple[RawPart, ...]:

@@ -7,9 +7,9 @@ from pipeline.identity import digest_bytes, digest_file, digest_set
 from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.collect import FoundFile
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.raw.confined import RawLook, content
-from pipeline.ingest.raw.content import RawPart
-from pipeline.ingest.raw.files import BART
+from pipeline.ingest.raw.confined import content
+from pipeline.ingest.raw.names import BART_NAME
+from pipeline.ingest.raw.part import RawLook, RawPart
 from pipeline.ingest.raw.reference import Reference, merged_header, placed_by
 from pipeline.study import RawSeries
 
@@ -101,6 +101,6 @@ def _digest(file: FoundFile, kind: str) -> str:
     """Return the digest of a file; of both files for BART."""
     digest = digest_file(file.path)
     header = file.path.with_suffix(".hdr")
-    if kind == BART.name and header.is_file():
+    if kind == BART_NAME and header.is_file():
         return digest_set([digest, digest_file(header)])
     return digest

@@ -1,21 +1,20 @@
 """Raw data, read by a process of its own: HDF5 and the formats of vendors are native code's.
 
-``look`` and ``content`` ask; ``found`` and ``read`` are what the process does.
+``look`` and ``content`` ask; ``pipeline.ingest.raw.reading`` is what the process does.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UnreadableFile
-from pipeline.imaging.nifti import is_nifti_name
+from pipeline.imaging.niftiheader import is_nifti_name
 from pipeline.ingest.collect import FoundFile
-from pipeline.ingest.limits import Limits, put_in_force
-from pipeline.ingest.raw.content import RawContent, RawPart, RawShape
-from pipeline.ingest.raw.files import FORMATS, HDF5_ENDINGS, raw_format
+from pipeline.ingest.limits import Limits
+from pipeline.ingest.raw.names import HDF5_ENDINGS
+from pipeline.ingest.raw.part import RawContent, RawLook, RawPart, RawShape
 from pipeline.mr.kspace import CalibrationScan, KSpace, Readout
 from pipeline.sandbox.reader import Allowance, Reader, Task
 
-MODULE = "pipeline.ingest.raw.confined"
+MODULE = "pipeline.ingest.raw.reading"
 
 ENDINGS = (*HDF5_ENDINGS, ".cfl", ".npy", ".dat")
 """File name endings of what may be raw data, in lower case; NIfTI beside them."""
@@ -28,17 +27,6 @@ OVERSAMPLING = 2
 
 ROUNDING = 64 << 20
 """Bytes by which an answer may be longer than its samples: masks, headers."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawLook:
-    """What a file of raw data holds."""
-
-    kind: str
-    """Name of its format."""
-
-    parts: tuple[RawPart, ...]
-    """Its parts."""
 
 
 LOOK = Task(address=f"{MODULE}:found", records=(RawLook, RawPart, RawShape))
@@ -96,21 +84,6 @@ def content(file: FoundFile, kind: str, part: RawPart, limits: Limits) -> RawCon
         asked = (file.path.absolute(), file.name, kind, part.name, limits)
         answer: RawContent = reader.call(READ, *asked)
     return answer
-
-
-def found(path: Path, name: str, limits: Limits) -> RawLook | None:
-    """Do what ``look`` asks for."""
-    put_in_force(limits)
-    kind = raw_format(path, name)
-    if kind is None:
-        return None
-    return RawLook(kind=kind.name, parts=kind.parts(path, name, limits))
-
-
-def read(path: Path, name: str, kind: str, part: str, limits: Limits) -> RawContent:
-    """Do what ``content`` asks for."""
-    put_in_force(limits)
-    return FORMATS[kind].read(path, name, part, limits)
 
 
 def _allowance(path: Path, held: int, limits: Limits) -> Allowance:

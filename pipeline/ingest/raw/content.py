@@ -1,20 +1,16 @@
-"""What a file of raw data holds, and what holds for every format.
+"""What holds for raw data of every format.
 
 A reader checks at the door: samples are finite, a line that counts as measured is not zero, and
 something was measured. What leaves here is a ``KSpace`` that nothing downstream repairs.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 from scipy.fft import fftshift
 
 from pipeline.errors import InconsistentSeries, UnreadableFile
 from pipeline.ingest.limits import Limits
 from pipeline.mr.fourier import crop, fft2c
-from pipeline.mr.kspace import KSpace
 
 CONCENTRATED = 0.5
 """Share of energy in the middle quarter of both axes above which an array is concentrated there:
@@ -22,56 +18,6 @@ k-space has 0.8 to 1, images 0.1 to 0.4."""
 
 BYTES_PER_SAMPLE = 8
 """A complex64."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawShape:
-    """How much a part of a file holds, told without reading its samples."""
-
-    n_frames: int
-    """Time steps."""
-
-    n_slices: int
-    """Slices."""
-
-    n_coils: int
-    """Receiver coils."""
-
-    rows: int
-    """Rows of the image."""
-
-    columns: int
-    """Columns of the image."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawPart:
-    """A part of a file that makes images of its own: an echo, a set, an encoding space."""
-
-    name: str
-    """How it is told from the other parts, such as ``contrast 2``; empty where there is one only.
-    """
-
-    shape: RawShape
-    """How much it holds."""
-
-    study_instance_uid: str | None
-    """Study Instance UID (0020,000D), where the file states one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawContent:
-    """A part of a file, read."""
-
-    kspace: KSpace
-    """The samples and their place."""
-
-    header: Dataset | None
-    """Patient, study, equipment and sequence as far as the file states them; None where the format
-    knows of none. Never logged."""
-
-    notes: tuple[str, ...]
-    """What a reader should know."""
 
 
 def check_size(n_samples: int, name: str, limits: Limits) -> None:

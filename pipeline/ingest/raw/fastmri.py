@@ -19,9 +19,6 @@ from numpy.typing import NDArray
 from pipeline.errors import InconsistentSeries, UnreadableFile
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.raw.content import (
-    RawContent,
-    RawPart,
-    RawShape,
     check_finite,
     check_lines,
     check_mask,
@@ -34,6 +31,7 @@ from pipeline.ingest.raw.hdf5 import dataset, n_values, opened
 from pipeline.ingest.raw.heap import text_of
 from pipeline.ingest.raw.mrdheader import Encoding, MrdHeader, parse_header
 from pipeline.ingest.raw.mrdidentity import dicom_header, uid_text
+from pipeline.ingest.raw.part import RawContent, RawPart, RawShape
 from pipeline.mr.fourier import without_oversampling
 from pipeline.mr.kspace import KSpace, Readout, uncounted_times
 

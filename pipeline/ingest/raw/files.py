@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import UnreadableFile
 from pipeline.imaging.complexnifti import is_complex
-from pipeline.imaging.nifti import is_nifti_name
+from pipeline.imaging.niftiheader import is_nifti_name
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.raw.arrays import (
     may_be_kspace,
@@ -16,16 +16,14 @@ from pipeline.ingest.raw.arrays import (
     read_nifti,
     read_numpy,
 )
-from pipeline.ingest.raw.bart import bart_parts, is_bart_header, read_bart
-from pipeline.ingest.raw.content import RawContent, RawPart
+from pipeline.ingest.raw.bart import bart_parts, read_bart
 from pipeline.ingest.raw.fastmri import fastmri_parts, is_fastmri, read_fastmri
 from pipeline.ingest.raw.hdf5 import looks_like_hdf5, opened
 from pipeline.ingest.raw.mrd import is_mrd, mrd_parts, read_mrd
+from pipeline.ingest.raw.names import BART_NAME, HDF5_ENDINGS
+from pipeline.ingest.raw.part import RawContent, RawPart
 from pipeline.ingest.raw.twix import read_twix, twix_parts
 from pipeline.ingest.raw.twixwalk import looks_like_twix
-
-HDF5_ENDINGS = (".h5", ".hdf5", ".mrd")
-"""File name endings of HDF5 with raw data, in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +49,7 @@ def _whole(
 
 MRD = RawFormat(name="MRD", parts=mrd_parts, read=read_mrd)
 FASTMRI = RawFormat(name="fastMRI", parts=fastmri_parts, read=partial(_whole, read_fastmri))
-BART = RawFormat(name="BART", parts=bart_parts, read=partial(_whole, read_bart))
+BART = RawFormat(name=BART_NAME, parts=bart_parts, read=partial(_whole, read_bart))
 NUMPY = RawFormat(name="NumPy", parts=numpy_parts, read=partial(_whole, read_numpy))
 NIFTI = RawFormat(name="complex NIfTI", parts=nifti_parts, read=partial(_whole, read_nifti))
 TWIX = RawFormat(name="twix", parts=twix_parts, read=partial(_whole, read_twix))
@@ -86,24 +84,6 @@ def raw_format(path: Path, name: str) -> RawFormat | None:
     if ending == ".dat" and looks_like_twix(path):
         return TWIX
     return None
-
-
-def belongs_to_raw(path: Path) -> bool:
-    """Tell whether a file is the header of a BART file that lies beside it."""
-    return path.suffix.lower() == ".hdr" and path.with_suffix(".cfl").is_file()
-
-
-def check_not_alone(path: Path, name: str) -> None:
-    """Refuse the header of a BART file whose values are missing.
-
-    Raises
-    ------
-    UnreadableFile
-        If it is one.
-    """
-    if path.suffix.lower() == ".hdr" and is_bart_header(path):
-        values = path.with_suffix(".cfl").name
-        raise UnreadableFile(f"{name}: a BART header whose values {values} are missing")
 
 
 def read_raw(path: Path, name: str, limits: Limits) -> RawContent:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InconsistentSeries, NotApplicable, UnreadableFile
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.raw.content import RawContent, RawPart, RawShape, silent_coils
+from pipeline.ingest.raw.content import silent_coils
 from pipeline.ingest.raw.hdf5 import dataset, opened
 from pipeline.ingest.raw.heap import text_of
 from pipeline.ingest.raw.lines import Gridded, Line, LineGrid, put_on_grid
@@ -40,6 +40,7 @@ from pipeline.ingest.raw.mrdplace import (
     of_single_slices,
     place,
 )
+from pipeline.ingest.raw.part import RawContent, RawPart, RawShape
 from pipeline.mr.kspace import CalibrationScan, KSpace, Readout
 
 GROUP = "dataset"

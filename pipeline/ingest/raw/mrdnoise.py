@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InconsistentSeries
 from pipeline.ingest.raw.mrdacquisitions import Heads, Readouts
-from pipeline.mr.noise import noise_covariance, prewhiten
+from pipeline.mr.noise import noise_covariance
+from pipeline.mr.prewhiten import prewhiten
 
 
 def covariance_of(

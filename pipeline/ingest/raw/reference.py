@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset
 
 from pipeline.errors import InconsistentSeries, UnusableCall
 from pipeline.identity import digest_bytes, digest_set
-from pipeline.ingest.raw.content import RawContent
 from pipeline.ingest.raw.mrdidentity import LONGEST_TEXT
+from pipeline.ingest.raw.part import RawContent
 from pipeline.mr.kspace import KSpace
 from pipeline.study import InputSeries, SourceFrame
 

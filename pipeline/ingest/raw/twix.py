@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InconsistentSeries, NotApplicable, UnreadableFile
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.raw.content import RawContent, RawPart, RawShape, silent_coils
+from pipeline.ingest.raw.content import silent_coils
 from pipeline.ingest.raw.lines import Line, LineGrid, put_on_grid
+from pipeline.ingest.raw.part import RawContent, RawPart, RawShape
 from pipeline.ingest.raw.twixwalk import check_whole
 from pipeline.mr.kspace import CalibrationScan, KSpace, Readout, uncounted_times
-from pipeline.mr.noise import noise_covariance, prewhiten
+from pipeline.mr.noise import noise_covariance
+from pipeline.mr.prewhiten import prewhiten
 
 READ_ERRORS = (
     ValueError,

@@ -24,7 +24,6 @@ from pipeline.ingest.collect import FoundFile
 from pipeline.ingest.dicomfile import DicomFile
 from pipeline.ingest.frame import Instance
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.video.container import VideoShape
 from pipeline.ingest.video.folder import TimedPicture
 from pipeline.ingest.video.footage import (
     ConfinedFolder,
@@ -34,7 +33,7 @@ from pipeline.ingest.video.footage import (
     still,
     still_of_folder,
 )
-from pipeline.ingest.video.pictures import Footage, Kind
+from pipeline.ingest.video.source import Footage, Kind, VideoShape
 from pipeline.study import PictureSource, VideoInstance, VideoSeries
 
 MODALITY = "VIDEO"

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import NotApplicable, UnreadableFile
 from pipeline.ingest.limits import in_force
+from pipeline.ingest.video.source import VideoShape
 
 CONTAINERS = "mov,matroska,webm,mpegts,mpeg,mpegvideo,avi,h264,hevc"
 """Demuxers of FFmpeg that may read a file."""
@@ -63,26 +64,6 @@ ENOUGH_PICTURES = 12
 
 FALLBACK_RATE_HZ = 25.0
 """Pictures a second where neither the container nor the pictures say."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VideoShape:
-    """What a container says of its pictures."""
-
-    codec: str
-    """Name of the codec, as FFmpeg has it."""
-
-    rows: int
-    """Rows of a picture."""
-
-    columns: int
-    """Columns of a picture."""
-
-    rate_hz: float
-    """Mean number of pictures a second."""
-
-    duration_seconds: float | None
-    """Length [s]; None where the container does not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.limits import in_force
-from pipeline.ingest.video.container import VideoShape
 from pipeline.ingest.video.folder import TimedPicture
-from pipeline.ingest.video.pictures import DamagedStretch, Footage, Kind
+from pipeline.ingest.video.source import DamagedStretch, Footage, Kind, VideoShape
 from pipeline.sandbox.reader import Allowance, Reader, Task
 
 MODULE = "pipeline.ingest.video.reading"

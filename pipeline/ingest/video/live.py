@@ -15,7 +15,7 @@ from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.dicomfile import looks_like_dicom
 from pipeline.ingest.video.container import LIVE_SCHEMES
 from pipeline.ingest.video.footage import ConfinedPictures
-from pipeline.ingest.video.pictures import Footage, Kind
+from pipeline.ingest.video.source import Footage, Kind
 
 STANDARD_INPUT = "-"
 """What stands for standard input."""

@@ -9,7 +9,6 @@ and any frame rate give what a viewer sees. A picture is shown until the next, b
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import BinaryIO
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline.errors import UnreadableFile
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.video.container import Damaged, Decoded, decoded, picture_at
+from pipeline.ingest.video.source import DamagedStretch
 from pipeline.sandbox.child import pulse
 
 LONGEST_SHOWN_S = 10.0
@@ -25,55 +25,6 @@ LONGEST_SHOWN_S = 10.0
 
 EPSILON_S = 1e-4
 """Times are rounded by containers: a picture so little late is still in time [s]."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DamagedStretch:
-    """A stretch of video that could not be decoded."""
-
-    start_seconds: float
-    """Last good picture before it, from the start of the case [s]."""
-
-    end_seconds: float | None
-    """Next good picture [s]; None if the video has no more."""
-
-    def __str__(self) -> str:
-        """Say it to a reader."""
-        end = "the end" if self.end_seconds is None else f"{self.end_seconds:.1f} s"
-        return f"no picture from {self.start_seconds:.1f} s to {end}: damaged or missing"
-
-
-class Kind(Enum):
-    """What a video is read from."""
-
-    FILE = "file"
-    """The container."""
-
-    DICOM = "dicom"
-    """A DICOM object around the container."""
-
-    ADDRESS = "address"
-    """A device or a sender on the network."""
-
-    STANDARD_INPUT = "standard input"
-    """What is piped in."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Footage:
-    """One file of a case, or what is still going on: where it is, not opened."""
-
-    name: str
-    """How messages name it."""
-
-    kind: Kind
-    """What it is read from."""
-
-    place: str
-    """Its path or its address."""
-
-    start_seconds: float = 0.0
-    """Where it begins in the case [s]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

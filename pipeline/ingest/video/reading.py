@@ -16,11 +16,12 @@ import av.error
 from pipeline.imaging.timedframe import TimedFrame
 from pipeline.ingest.limits import Limits, put_in_force
 from pipeline.ingest.video import folder
-from pipeline.ingest.video.container import CONTAINERS, VideoShape, shape_of
+from pipeline.ingest.video.container import CONTAINERS, shape_of
 from pipeline.ingest.video.folder import FolderPictures, TimedPicture
 from pipeline.ingest.video.fragments import open_codestream
-from pipeline.ingest.video.pictures import DamagedStretch, Footage, Kind, Pictures, VideoSource
+from pipeline.ingest.video.pictures import Pictures, VideoSource
 from pipeline.ingest.video.pictures import still as still_of
+from pipeline.ingest.video.source import DamagedStretch, Footage, Kind, VideoShape
 
 
 def shape(footage: Footage, limits: Limits) -> VideoShape:

@@ -5,6 +5,7 @@ from alembic import context
 from pipeline.ledger import (  # noqa: F401 - add their tables
     audit,
     batchtables,
+    deliverytables,
     exchange,
     recordtables,
     reviews,

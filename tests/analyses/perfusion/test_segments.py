@@ -14,11 +14,10 @@ from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.motion import estimate_shifts
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, AhaResult
 from pipeline.analyses.perfusion.rightventricle import Contact, contact_of, right_ventricle
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
 from pipeline.analyses.perfusion.segments import (
     BASE_LPS,
     ROUND_THE_SEPTUM,
-    SEGMENT_NAMES,
-    Layer,
     Level,
     layer_masks,
     levels_of,

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.analyses.reconstruction.analysis import reconstruct, why_not
+from pipeline.analyses.reconstruction.analysis import reconstruct
+from pipeline.analyses.reconstruction.fitting import why_not
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks, open_networks
 from pipeline.analyses.reconstruction.settings import ReconstructionSettings
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
 from pipeline.infer.bundle import load_bundle
-from pipeline.infer.session import Compute
+from pipeline.infer.terms import Compute
 from pipeline.mr.coils import root_sum_of_squares
 from pipeline.mr.fourier import fft2c, ifft2c
 from pipeline.mr.kspace import KSpace, Readout

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InconsistentSeries, NotApplicable, StudyRejected, UnreadableFile
 from pipeline.ingest.limits import Limits
-from pipeline.ingest.raw.content import RawContent
 from pipeline.ingest.raw.files import MRD, raw_format, read_raw
 from pipeline.ingest.raw.mrdacquisitions import FLAGS
+from pipeline.ingest.raw.part import RawContent
 from pipeline.mr.fourier import fft2c, ifft1c, ifft2c
 from pipeline.mr.noise import noise_covariance
 from pipeline.mr.sense import zero_filled_rss

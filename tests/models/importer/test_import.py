@@ -200,7 +200,7 @@ def numbers(item: Any) -> list[float]:
 def test_probabilities_are_those_of_monai(place: Path, tmp_path: Path) -> None:
     from pipeline.analyses.bundled.analysis import analyse
     from pipeline.analyses.bundled.declaration import read_declaration
-    from pipeline.infer.session import Compute
+    from pipeline.infer.terms import Compute
 
     document = config(network_def=SEGRESNET)
     brought(write_zoo_bundle(tmp_path / "zoo", document), place, tmp_path / "models")

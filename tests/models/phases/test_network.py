@@ -21,8 +21,9 @@ from pipeline.analyses.phases.temporal import (
 )
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import Member
-from pipeline.infer.session import Contract, open_network
+from pipeline.infer.session import open_network
 from pipeline.infer.stategraph import open_state_graph
+from pipeline.infer.terms import Contract
 from tests.support.phases import TINY, tiny_temporal
 
 SECONDS = 70

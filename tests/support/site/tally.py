@@ -18,7 +18,8 @@ from pipeline.analysis import Performed
 from pipeline.config import Configuration
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import Bundle
-from pipeline.infer.session import Compute, Contract, Network, open_network
+from pipeline.infer.session import Network, open_network
+from pipeline.infer.terms import Compute, Contract
 from pipeline.ingest.candidate import Candidate
 from pipeline.study import Artifact, InputSeries, Series
 

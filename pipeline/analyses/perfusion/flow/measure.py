@@ -32,7 +32,7 @@ from pipeline.analyses.perfusion.flow.result import (
 )
 from pipeline.analyses.perfusion.measure import mean_curve
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, AhaResult
-from pipeline.analyses.perfusion.segments import SEGMENT_NAMES, Layer
+from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
 from pipeline.analyses.perfusion.sequence import ReadOut
 from pipeline.imaging.volume import CONCENTRATION_UNIT, TimeSeries
 

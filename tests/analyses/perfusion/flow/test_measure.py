@@ -17,7 +17,7 @@ from pipeline.analyses.perfusion.flow.result import (
     of_signals,
 )
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, AhaResult
-from pipeline.analyses.perfusion.segments import Layer
+from pipeline.analyses.perfusion.segmentnames import Layer
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.errors import UnusableCall
 from pipeline.imaging.volume import TimeSeries
