@@ -5,7 +5,7 @@ for one input and is asked about no other; outside, each question has a reader o
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.sandbox.reader import Reader
@@ -74,16 +74,12 @@ def reader_of(path: Path, make: Callable[[], Reader]) -> Iterator[Reader]:
     """
     kept = _current[-1] if _current else _Kept()
     read = _found(path)
-    reader = kept.take(read) or make()
-    try:
+    with ExitStack() as held:
+        reader = held.enter_context(kept.take(read) or make())
         yield reader
-    except BaseException:
-        reader.close()
-        raise
-    if _current:
-        kept.put(read, reader)
-    else:
-        reader.close()
+        if _current:
+            held.pop_all()
+            kept.put(read, reader)
 
 
 @contextmanager
