@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from benchmarks.peers import NotInstalled, ask, python_of
 from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
-from benchmarks.service import bare_model_s, seconds_a_job, service
+from benchmarks.service import bare_model_s, seconds_a_job, service, wait_quietly
 from pipeline.identity import digest_file
 from pipeline.ledger.events import Event
 from pipeline.ledger.ledger import Ledger
@@ -150,7 +150,7 @@ def lone(place: Place, rounds: int) -> Row:
         ours=ours,
         theirs=theirs,
         unit="ms",
-        note="The dispatcher looks for new jobs in intervals. " + PROMISES,
+        note=PROMISES,
     )
 
 
@@ -161,7 +161,7 @@ def lone_s(place: Place, at: Service) -> float:
         done = at.states().get("done", 0)
         volumes = write_volumes(place.folder(), 1, first=next(place.seeds))
         (job,) = at.submit(*volumes)
-        at.wait_for(done + 1, 60)
+        wait_quietly(at, done + 1)
         with Ledger.open(at.place) as ledger:
             when = {event.event: event.at for event in ledger.history(job)}
         times.append((when[Event.DONE] - when[Event.SUBMITTED]).total_seconds())

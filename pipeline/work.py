@@ -35,6 +35,7 @@ from pipeline.perform import Perfusion
 from pipeline.plan import PlannedJob, plan_jobs
 from pipeline.reserve import ANALYSIS as RESERVE
 from pipeline.reserve import make_reserves
+from pipeline.sandbox.kept import one_reader
 from pipeline.submit import Terms, follow_ups
 from pipeline.warm import OpenAnalyses
 
@@ -129,11 +130,10 @@ def work(job_id: UUID, bench: Bench) -> JobState | None:
     LedgerUnavailable
         If the ledger is away. A job that was claimed is handed out when its lease has run out.
     """
-    queue = Queue(bench.ledger)
-    queue.reap_one(job_id, is_gone)
-    claim = queue.claim(job_id, bench.owner, bench.limits.lease_s)
+    claim = _claimed(job_id, bench)
     if claim is None:
         return None
+    queue = Queue(bench.ledger)
     interrupt = Interrupt()
     bench.running.append(interrupt)
     try:
@@ -144,6 +144,16 @@ def work(job_id: UUID, bench: Bench) -> JobState | None:
     if state is JobState.DONE and claim.analysis == Perfusion.name:
         _reserve(claim, bench)
     return state
+
+
+def _claimed(job_id: UUID, bench: Bench) -> Claim | None:
+    """Claim a job that waits, or whose worker is known to be dead; None if it is neither."""
+    queue = Queue(bench.ledger)
+    claim = queue.claim(job_id, bench.owner, bench.limits.lease_s)
+    if claim is None and queue.reap_one(job_id, is_gone):
+        # Only now: nearly every job that is called for waits.
+        claim = queue.claim(job_id, bench.owner, bench.limits.lease_s)
+    return claim
 
 
 def _reserve(claim: Claim, bench: Bench) -> None:
@@ -196,7 +206,7 @@ def may_pass(problem: Exception) -> bool:
 def _attempted(claim: Claim, bench: Bench, interrupt: Interrupt) -> JobState | None:
     """Do a job that is claimed, and record how it ended."""
     try:
-        with interruptible(interrupt):
+        with interruptible(interrupt), one_reader():
             is_last = _carried_out(claim, bench, interrupt)
     except Exception as problem:  # noqa: BLE001 - the attempt must end in the ledger
         return _ended(problem, claim, bench, interrupt)

@@ -31,6 +31,7 @@ from pipeline.outputs import what_is_wrong
 from pipeline.owner import is_child, is_gone, this_process
 from pipeline.perform import open_analyses
 from pipeline.phantom import Phantom
+from pipeline.sandbox.reader import Allowance, Reader
 from pipeline.submit import Terms, submit
 from pipeline.warm import OpenAnalyses
 from pipeline.work import Bench, backoff_s, may_pass, work
@@ -87,6 +88,33 @@ def test_a_job_is_done_once_however_often_it_is_called(at: Place) -> None:
     record = at.found(job)
     assert record.folder is not None
     assert what_is_wrong(record.folder, record.artifacts) is None
+
+
+def test_a_job_of_a_worker_that_is_gone_is_done_at_once(at: Place) -> None:
+    (job,) = at.submit(*write_volumes(at.folder / "in", 1))
+    gone = f"{this_process().rpartition(' ')[0]} 1"
+    assert Queue(at.ledger).claim(job, gone, 1000.0) is not None
+    assert work(job, at.bench) is JobState.DONE
+
+
+def test_a_job_of_another_worker_is_left_to_it(at: Place) -> None:
+    (job,) = at.submit(*write_volumes(at.folder / "in", 1))
+    assert Queue(at.ledger).claim(job, this_process(), 1000.0) is not None
+    assert work(job, at.bench) is None
+
+
+def test_a_file_is_read_by_one_reader(at: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    begin = Reader.__init__
+    (job,) = at.submit(*write_volumes(at.folder / "in", 1))
+
+    def counted(reader: Reader, name: str, allowance: Allowance, module: str) -> None:
+        made.append(name)
+        begin(reader, name, allowance, module)
+
+    monkeypatch.setattr(Reader, "__init__", counted)
+    assert work(job, at.bench) is JobState.DONE
+    assert made == ["000000.nii"]
 
 
 def test_a_result_is_to_be_delivered_as_soon_as_it_is_there(at: Place) -> None:

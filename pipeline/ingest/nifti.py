@@ -3,6 +3,7 @@
 ``nifti_candidate`` asks; ``pipeline.ingest.niftireading`` is what the process does.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -14,6 +15,7 @@ from pipeline.ingest.candidate import Candidate
 from pipeline.ingest.collect import FoundFile
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.quantity import Beside, stated_beside
+from pipeline.sandbox.kept import last_reader_of, reader_of
 from pipeline.sandbox.reader import Allowance, Reader, Task
 from pipeline.study import InputSeries
 
@@ -23,6 +25,9 @@ SERIES = Task(address=f"{MODULE}:series", records=(TimeSeries,))
 
 COPIES = 6
 """How often a reader holds the values at a time, in units of float32."""
+
+FEW_BYTES = 16 << 20
+"""Size of values that a reader of a header may read as well: they need no second reader."""
 
 ROUNDING = 16 << 20
 """Bytes by which an answer may be longer than its values: the times of slices."""
@@ -39,7 +44,7 @@ def nifti_candidate(file: FoundFile, limits: Limits) -> Candidate | None:
     size = file.path.stat().st_size
     if size > limits.max_file_bytes:
         raise UnreadableFile(f"{file.name}: {size} bytes, limit {limits.max_file_bytes}")
-    with Reader(file.name, _allowance(file, 0, limits), MODULE) as reader:
+    with reader_of(file.path, lambda: _reader(file, 0, limits)) as reader:
         found: NiftiHeader | None = reader.call(
             HEADER, file.path.absolute(), limits.max_pixel_bytes
         )
@@ -92,7 +97,7 @@ def _load(
         raise UnreadableFile(f"{file.name}: cannot be read again") from error
     if changed:
         raise InconsistentSeries(f"{file.name}: the file has changed since it was checked")
-    with Reader(file.name, _allowance(file, n_bytes, limits), MODULE) as reader:
+    with _reader_of_values(file, n_bytes, limits) as reader:
         image: TimeSeries = reader.call(SERIES, file.path.absolute(), limits.max_pixel_bytes)
     return InputSeries(
         label=file.name,
@@ -106,11 +111,22 @@ def _load(
     )
 
 
-def _allowance(file: FoundFile, n_bytes: int, limits: Limits) -> Allowance:
-    """Return what a reader of a file may use."""
-    return Allowance(
+def _reader_of_values(
+    file: FoundFile, n_bytes: int, limits: Limits
+) -> AbstractContextManager[Reader]:
+    """Return a reader of a file whose values take so many bytes: that of its header, for few."""
+    if n_bytes > FEW_BYTES:
+        return _reader(file, n_bytes, limits)
+    return last_reader_of(file.path, lambda: _reader(file, n_bytes, limits))
+
+
+def _reader(file: FoundFile, n_bytes: int, limits: Limits) -> Reader:
+    """Return a new reader of a file; what few values take, each may use."""
+    n_bytes = max(n_bytes, FEW_BYTES)
+    allowance = Allowance(
         readable=(file.path,),
         memory_bytes=limits.reader_memory_bytes + COPIES * n_bytes,
         time_s=limits.reader_time_s,
         answer_bytes=n_bytes + ROUNDING,
     )
+    return Reader(file.name, allowance, MODULE)

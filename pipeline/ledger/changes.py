@@ -12,6 +12,7 @@ from pipeline.ledger.events import record as add_event
 from pipeline.ledger.states import JobState, may_become
 from pipeline.ledger.tables import Bell, Job, now
 from pipeline.ledger.upsert import insertion
+from pipeline.ledger.watch import tell
 
 HELD = "Held"
 """What is recorded as the error of a job that a person must release."""
@@ -59,6 +60,7 @@ def wait(session: Session, job: Job, after_s: float) -> None:
     }
     insert = insertion(session.get_bind().dialect.name, Bell).values(**values)
     session.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))
+    tell(session)
 
 
 def hold(session: Session, job: Job, reason: str) -> None:

@@ -21,6 +21,7 @@ from pipeline.ledger.given import Given
 from pipeline.ledger.states import JobState, before
 from pipeline.ledger.tables import ArtifactRow, Bell, Job, Series, Study, now
 from pipeline.ledger.upsert import insertion
+from pipeline.ledger.watch import Watch, open_watch
 from pipeline.study import Artifact
 
 Transaction = Session
@@ -146,6 +147,16 @@ class Ledger:
         engine = self._engine.execution_options(**{READING: True})
         with translated(self._url), Session(engine) as session, session.begin():
             yield session
+
+    def watch(self) -> Watch:
+        """Return what tells that somebody else may have had a job wait.
+
+        Raises
+        ------
+        LedgerUnavailable
+            If the ledger is away.
+        """
+        return open_watch(self._engine, self._url)
 
     def history(self, job_id: UUID) -> tuple[Happened, ...]:
         """Return all that happened to a job, in order."""

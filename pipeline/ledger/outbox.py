@@ -35,6 +35,12 @@ class Outbox:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
+    def is_any_due(self) -> bool:
+        """Tell whether a call is due, of whichever lane and whether or not there is room for it."""
+        due = select(Bell.job_id).where(Bell.due <= LedgerClock()).limit(1)
+        with self._ledger.reading() as session:
+            return session.execute(due).first() is not None
+
     def due(self, lane: str, window: int) -> tuple[Call, ...]:
         """Return the calls of a lane that are due now, in the order that they are to be made.
 
