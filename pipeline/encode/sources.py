@@ -204,7 +204,10 @@ def slice_of(item: Dataset, affine: NDArray[np.float64], n_slices: int) -> int:
 def name_sources(instance: Dataset, series: InputSeries) -> None:
     """Name all frames of a series as the source of an object, and list their instances [C122]_."""
     frames = [frame for beat in series.frames for frame in beat]
-    instance.SourceImageSequence = DicomSequence(_referenced(frames))
+    by_instance: dict[str, list[SourceFrame]] = {}
+    for frame in frames:
+        by_instance.setdefault(frame.sop_instance_uid, []).append(frame)
+    instance.SourceImageSequence = DicomSequence(_referenced(by_instance.values()))
     by_series: dict[str, dict[str, Dataset]] = {}
     for frame in frames:
         members = by_series.setdefault(frame.series_instance_uid, {})
@@ -226,24 +229,21 @@ def _derivation(frames: Sequence[SourceFrame], derivation: Code) -> Dataset:
     item are allowed, but highdicom does not open such an object.
     """
     item = Dataset()
-    item.SourceImageSequence = DicomSequence(
-        [reference for frame in frames for reference in _referenced([frame])]
-    )
+    item.SourceImageSequence = DicomSequence(_referenced([frame] for frame in frames))
     item.DerivationCodeSequence = DicomSequence([coded(derivation)])
     return item
 
 
-def _referenced(frames: Iterable[SourceFrame]) -> list[Dataset]:
-    """Return a reference to each instance, with its frame numbers where it has several frames."""
-    by_instance: dict[str, list[SourceFrame]] = {}
-    for frame in frames:
-        by_instance.setdefault(frame.sop_instance_uid, []).append(frame)
+def _referenced(instances: Iterable[Sequence[SourceFrame]]) -> list[Dataset]:
+    """Return a reference to frames of each instance, with numbers where it has several frames."""
+    # One for all: a series may have thousands of frames.
+    purpose = DicomSequence([coded(PURPOSE)])
     items = []
-    for members in by_instance.values():
+    for members in instances:
         item = _reference(members[0])
         if members[0].sop_class_uid not in SINGLE_FRAME:
             item.ReferencedFrameNumber = [frame.frame_number for frame in members]
-        item.PurposeOfReferenceCodeSequence = DicomSequence([coded(PURPOSE)])
+        item.PurposeOfReferenceCodeSequence = purpose
         item.SpatialLocationsPreserved = "YES"
         items.append(item)
     return items
