@@ -103,15 +103,15 @@ def write_segments(values: Mapping[int, float], title: str, path: Path) -> None:
         The file.
     """
     figure = Figure(figsize=(INCHES, INCHES + 0.3), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     figure.set_facecolor(PAPER)
     axes = figure.add_subplot()
     axes.set_facecolor(PAPER)
     draw_bullseye(axes, values)
     axes.set_title(title, fontsize=9, color=INK)
     figure.text(0.5, 0.005, "For research only", ha="center", fontsize=7, color=INK)
-    # Neither a time nor the name of the software goes into the file.
-    figure.savefig(path, metadata={"Software": None})
+    # Neither a time nor the name of the software goes into the file. To save the figure would draw
+    # it twice: once for its layout.
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
 
 
 def draw_bullseye(

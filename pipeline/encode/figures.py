@@ -173,8 +173,9 @@ def write_figures(image: TimeSeries, result: PerfusionResult, folder: Path) -> t
         figure = _figure(rows, columns)
         for index in range(n_slices):
             draw(_axes(figure, rows, columns, index), index)
-        # Neither a time nor the name of the software goes into the file.
-        figure.savefig(folder / name, metadata={"Software": None})
+        # Neither a time nor the name of the software goes into the file. To save the figure would
+        # draw it twice: once for its layout.
+        FigureCanvasAgg(figure).print_png(folder / name, metadata={"Software": None})
     return tuple(drawn)
 
 
@@ -198,7 +199,6 @@ def _figure(rows: int, columns: int) -> Figure:
     figure = Figure(
         figsize=(PANEL_INCHES * columns, PANEL_INCHES * rows + 0.2), dpi=DPI, layout="constrained"
     )
-    FigureCanvasAgg(figure)
     figure.set_facecolor(PAPER)
     return figure
 

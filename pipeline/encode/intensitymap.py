@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.encode.codes import INTENSITY_DEVIATION, NO_UNITS, RECONSTRUCTION_NOISE
+from pipeline.encode.frames import give_frames, one_pixel
 from pipeline.encode.mrimage import without_pixels
 from pipeline.encode.mrseries import ImageSeries
 from pipeline.encode.provenance import identification, settle
@@ -48,7 +49,6 @@ def deviation_object(
     white = max(float(np.quantile(values, WHITE_QUANTILE)), 1e-3)
     uid = series.frame_of_reference_uid
     volume = Volume(array=values, affine=series.affine, frame_of_reference_uid=uid)
-    sources = without_pixels(series)
     mapping = RealWorldValueMapping(
         lut_label="DEVIATION",
         lut_explanation="Standard deviation of stored values",
@@ -59,8 +59,8 @@ def deviation_object(
         quantity_definition=INTENSITY_DEVIATION,
     )
     instance = ParametricMap(
-        source_images=sources,
-        pixel_array=placed(volume, uid),
+        source_images=[without_pixels(series)],
+        pixel_array=placed(one_pixel(volume), uid),
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
         voi_lut_transformations=[
@@ -75,6 +75,7 @@ def deviation_object(
         **identification(ROLE, series.header, series.context),
     )
     instance.Laterality = ""
-    point_at_sources(instance, written, series.affine, RECONSTRUCTION_NOISE)
+    slices = point_at_sources(instance, written, series.affine, RECONSTRUCTION_NOISE)
+    give_frames(instance, "FloatPixelData", volume, lambda index: values[slices[index]])
     settle(instance, ROLE, series.header, series.context)
     return instance

@@ -47,16 +47,11 @@ def classic_images(series: ImageSeries) -> Iterator[tuple[int, int, Dataset]]:
             yield frame, index, _image(deepcopy(shared), series, frame, index)
 
 
-def without_pixels(series: ImageSeries) -> list[Dataset]:
-    """Return the images of the first frame without their pixels, to build other objects against."""
-    found: list[Dataset] = []
-    for _, index, image in classic_images(series):
-        if index == len(found):
-            del image.PixelData
-            found.append(image)
-        if len(found) == series.stored.shape[1]:
-            break
-    return found
+def without_pixels(series: ImageSeries) -> Dataset:
+    """Return the first image without its pixels, to build other objects against."""
+    _, _, image = next(classic_images(series))
+    del image.PixelData
+    return image
 
 
 def _shared(series: ImageSeries) -> Dataset:

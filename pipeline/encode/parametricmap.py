@@ -5,7 +5,6 @@ References
 .. [A75] DICOM PS3.3, A.75 Parametric Map IOD.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from highdicom import VOILUTTransformation
@@ -16,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.encode.codes import NO_UNITS, PERFUSION_ANALYSIS, UNCERTAINTY, private_scheme
 from pipeline.encode.context import EncodingContext
+from pipeline.encode.frames import give_frames, one_pixel
 from pipeline.encode.provenance import identification, settle
 from pipeline.encode.sources import placed, point_at_sources
 from pipeline.imaging.volume import Volume
@@ -71,10 +71,12 @@ UNCERTAINTY_MAP = Shown(
 def map_object(
     volume: Volume,
     shown: Shown,
-    source: tuple[InputSeries, Sequence[Dataset]],
+    source: tuple[InputSeries, Dataset],
     context: EncodingContext,
 ) -> ParametricMap:
     """Return a map as a DICOM object [A75]_.
+
+    Its pixels are made when it is written: values may not change before that.
 
     Parameters
     ----------
@@ -83,11 +85,11 @@ def map_object(
     shown
         What it shows.
     source
-        The series, and a stand-in image for each of its slices.
+        The series, and the stand-in for its images.
     context
         What it is made under.
     """
-    series, stand_ins = source
+    series, image = source
     mapping = RealWorldValueMapping(
         lut_label=shown.label,
         lut_explanation=shown.explanation,
@@ -99,8 +101,8 @@ def map_object(
     )
     centre, width = shown.window
     instance = ParametricMap(
-        source_images=stand_ins,
-        pixel_array=placed(volume, stand_ins[0].FrameOfReferenceUID),
+        source_images=[image],
+        pixel_array=placed(one_pixel(volume), image.FrameOfReferenceUID),
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
         voi_lut_transformations=[
@@ -113,9 +115,10 @@ def map_object(
         series_description=shown.series,
         coding_schemes=[private_scheme()],
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        **identification(shown.role, stand_ins[0], context),
+        **identification(shown.role, image, context),
     )
     instance.Laterality = ""
-    point_at_sources(instance, series, volume.affine, PERFUSION_ANALYSIS)
-    settle(instance, shown.role, stand_ins[0], context)
+    slices = point_at_sources(instance, series, volume.affine, PERFUSION_ANALYSIS)
+    give_frames(instance, "FloatPixelData", volume, lambda index: volume.array[slices[index]])
+    settle(instance, shown.role, image, context)
     return instance

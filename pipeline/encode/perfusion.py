@@ -31,7 +31,7 @@ from pipeline.encode.report import report_object
 from pipeline.encode.reportadditions import additions_of
 from pipeline.encode.reportpage import report_pages
 from pipeline.encode.segmentation import segmentation_object, segmentation_role
-from pipeline.encode.sources import source_header, stand_ins
+from pipeline.encode.sources import source_header, stand_in
 from pipeline.encode.table import write_table
 from pipeline.imaging.nifti import write_volume
 from pipeline.imaging.volume import Volume
@@ -117,7 +117,7 @@ def _write_dicom(
 ) -> list[Artifact]:
     """Write the DICOM objects."""
     header = source_header(series)
-    source = series, stand_ins(series, header, context)
+    source = series, stand_in(series, header, context)
     written: list[Artifact] = []
     segmentations = []
     for kind in context.segmentation_types:

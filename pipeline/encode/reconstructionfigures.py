@@ -119,7 +119,6 @@ def _write(rows: list[list[Panel]], path: Path, spacing_mm: tuple[float, float] 
         layout="constrained",
         facecolor=PAPER,
     )
-    FigureCanvasAgg(figure)
     for line, row in enumerate(rows):
         for column, panel in enumerate(row):
             axes = figure.add_subplot(len(rows), n_columns, line * n_columns + column + 1)
@@ -133,5 +132,6 @@ def _write(rows: list[list[Panel]], path: Path, spacing_mm: tuple[float, float] 
             )
             axes.set_axis_off()
             axes.set_title(panel.title, fontsize=9, color=INK)
-    # Neither a time nor the name of the software goes into the file.
-    figure.savefig(path, metadata={"Software": None})
+    # Neither a time nor the name of the software goes into the file. To save the figure would draw
+    # it twice: once for its layout.
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})

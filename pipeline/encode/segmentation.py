@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
+import numpy as np
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.dataset import Dataset
@@ -17,8 +18,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pipeline.encode.codes import SEGMENTATION, STRUCTURES, Structure
 from pipeline.encode.context import EncodingContext
+from pipeline.encode.frames import Frame, give_frames, one_pixel
 from pipeline.encode.provenance import algorithm, identification, settle
 from pipeline.encode.sources import PURPOSE, coded, placed, point_at_sources
+from pipeline.errors import ModelContractBroken
 from pipeline.imaging.volume import Volume
 from pipeline.study import InputSeries
 
@@ -53,13 +56,14 @@ def segmentation_role(segmentation_type: str) -> str:
 def segmentation_object(
     segmentation: Volume,
     segmentation_type: str,
-    source: tuple[InputSeries, Sequence[Dataset]],
+    source: tuple[InputSeries, Dataset],
     context: EncodingContext,
     content: SegmentationContent = PERFUSION,
 ) -> Segmentation:
     """Return a segmentation as a DICOM object [A51]_.
 
     Every slice has a frame, also an empty one: readers that count frames then place each right.
+    Its pixels are made when it is written: labels may not change before that.
 
     Parameters
     ----------
@@ -68,17 +72,27 @@ def segmentation_object(
     segmentation_type
         ``BINARY`` or ``LABELMAP``.
     source
-        The series, and a stand-in image for each of its slices.
+        The series, and the stand-in for its images.
     context
         What it is made under.
     content
         What the segments are.
+
+    Raises
+    ------
+    ModelContractBroken
+        If a label is no structure's, or a frame lies on no slice of the source.
     """
-    series, stand_ins = source
+    largest = int(segmentation.array.max(initial=0))
+    if largest > len(content.structures):
+        raise ModelContractBroken(
+            f"label {largest} is none of the {len(content.structures)} structures"
+        )
+    series, image = source
     role = segmentation_role(segmentation_type)
     instance = Segmentation(
-        source_images=stand_ins,
-        pixel_array=placed(segmentation, stand_ins[0].FrameOfReferenceUID),
+        source_images=[image],
+        pixel_array=placed(one_pixel(segmentation), image.FrameOfReferenceUID),
         segmentation_type=segmentation_type,
         segment_descriptions=[
             _described(number, structure, context)
@@ -90,13 +104,27 @@ def segmentation_object(
         content_creator_name=context.author,
         series_description=f"Vesalius segmentation ({segmentation_type.lower()})",
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        **identification(role, stand_ins[0], context),
+        **identification(role, image, context),
     )
-    point_at_sources(instance, series, segmentation.affine, SEGMENTATION)
+    slices = point_at_sources(instance, series, segmentation.affine, SEGMENTATION)
+    give_frames(instance, "PixelData", segmentation, _frames(instance, segmentation, slices))
     if context.author is not None and context.predecessor is not None:
         _name_what_was_corrected(instance, role, replace(context, job_id=context.predecessor))
-    settle(instance, role, stand_ins[0], context)
+    settle(instance, role, image, context)
     return instance
+
+
+def _frames(instance: Segmentation, segmentation: Volume, slices: Sequence[int]) -> Frame:
+    """Return what makes a frame: labels of a slice, or where one segment of it lies."""
+    array = segmentation.array
+    if instance.SegmentationType == "LABELMAP":
+        stored = np.dtype(f"u{instance.BitsAllocated // 8}")
+        return lambda index: array[slices[index]].astype(stored, copy=False)
+    numbers = [
+        int(item.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        for item in instance.PerFrameFunctionalGroupsSequence
+    ]
+    return lambda index: array[slices[index]] == numbers[index]
 
 
 def _name_what_was_corrected(instance: Segmentation, role: str, before: EncodingContext) -> None:

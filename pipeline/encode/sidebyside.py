@@ -24,10 +24,10 @@ def write_side_by_side(images: Mapping[str, NDArray[np.float32]], path: Path) ->
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(INCHES * len(images), INCHES + 0.3), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
     for number, (title, image) in enumerate(images.items(), start=1):
         axes = figure.add_subplot(1, len(images), number)
         axes.imshow(image, cmap="gray", vmin=0.0, vmax=float(np.percentile(image, 99.5)) or 1.0)
         axes.set_title(title)
         axes.set_axis_off()
-    figure.savefig(path, metadata={"Software": None})
+    # To save the figure would draw it twice: once for its layout.
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})

@@ -2,7 +2,7 @@
 
 A dynamic series shows one position many times, in one file a frame or many frames in one, in one
 series or one series a slice. No constructor of DICOM objects takes all of that, so objects are
-built against one stand-in image a slice and then made to point at all source frames.
+built against one stand-in image and then made to point at all source frames.
 
 References
 ----------
@@ -108,35 +108,33 @@ def _settle_character_set(header: Dataset) -> None:
         header.SpecificCharacterSet = "ISO_IR 192"
 
 
-def stand_ins(series: InputSeries, header: Dataset, context: EncodingContext) -> list[Dataset]:
-    """Return one single-frame MR image a slice, without pixels, to build objects against."""
+def stand_in(series: InputSeries, header: Dataset, context: EncodingContext) -> Dataset:
+    """Return a single-frame image of the first slice, without pixels, to build objects against."""
     image = series.image
-    frame_of_reference = image.frame_of_reference_uid or context.uid("source", "frame of reference")
     kind = series.frames[0][0].sop_class_uid
-    found = []
-    for index in range(image.n_slices):
-        # Data sets share their elements when one is made from another: a copy must be deep.
-        stand_in = deepcopy(header)
-        stand_in.SOPClassUID = kind if kind in SINGLE_FRAME else MRImageStorage
-        stand_in.SOPInstanceUID = context.uid("stand-in", str(index))
-        stand_in.StudyInstanceUID = series.study_instance_uid
-        stand_in.SeriesInstanceUID = series.series_instance_uids[0]
-        stand_in.FrameOfReferenceUID = frame_of_reference
-        stand_in.Rows, stand_in.Columns = image.array.shape[2:]
-        _place(stand_in, image, index)
-        found.append(stand_in)
+    # Data sets share their elements when one is made from another: a copy must be deep.
+    found = deepcopy(header)
+    found.SOPClassUID = kind if kind in SINGLE_FRAME else MRImageStorage
+    found.SOPInstanceUID = context.uid("stand-in", "0")
+    found.StudyInstanceUID = series.study_instance_uid
+    found.SeriesInstanceUID = series.series_instance_uids[0]
+    found.FrameOfReferenceUID = image.frame_of_reference_uid or context.uid(
+        "source", "frame of reference"
+    )
+    found.Rows, found.Columns = image.array.shape[2:]
+    _place(found, image)
     return found
 
 
-def _place(stand_in: Dataset, image: TimeSeries, index: int) -> None:
-    """Say where a slice lies, PS3.3, equation C.7.6.2.1-1."""
+def _place(found: Dataset, image: TimeSeries) -> None:
+    """Say where the first slice lies, PS3.3, equation C.7.6.2.1-1."""
     slice_spacing, row_spacing, column_spacing = image.spacing_mm
     row_cosines = image.affine[:3, 2] / column_spacing
     column_cosines = image.affine[:3, 1] / row_spacing
-    stand_in.ImagePositionPatient = list(image.affine[:3, 3] + index * image.affine[:3, 0])
-    stand_in.ImageOrientationPatient = [*row_cosines, *column_cosines]
-    stand_in.PixelSpacing = [row_spacing, column_spacing]
-    stand_in.SliceThickness = stand_in.SpacingBetweenSlices = slice_spacing
+    found.ImagePositionPatient = list(image.affine[:3, 3])
+    found.ImageOrientationPatient = [*row_cosines, *column_cosines]
+    found.PixelSpacing = [row_spacing, column_spacing]
+    found.SliceThickness = found.SpacingBetweenSlices = slice_spacing
 
 
 def placed(volume: Volume, frame_of_reference_uid: str) -> PlacedVolume:
@@ -151,7 +149,7 @@ def placed(volume: Volume, frame_of_reference_uid: str) -> PlacedVolume:
 
 def point_at_sources(
     instance: Dataset, series: InputSeries, affine: NDArray[np.float64], derivation: Code
-) -> None:
+) -> list[int]:
     """Make each frame of a multi-frame object point at all source frames of its slice.
 
     Parameters
@@ -165,6 +163,10 @@ def point_at_sources(
     derivation
         How the frames were derived.
 
+    Returns
+    -------
+        The slice of each frame.
+
     Raises
     ------
     ModelContractBroken
@@ -174,9 +176,12 @@ def point_at_sources(
         DicomSequence([_derivation(frames, derivation)])
         for frames in zip(*series.frames, strict=True)
     ]
+    slices = []
     for item in instance.PerFrameFunctionalGroupsSequence:
-        item.DerivationImageSequence = by_slice[slice_of(item, affine, len(by_slice))]
+        slices.append(slice_of(item, affine, len(by_slice)))
+        item.DerivationImageSequence = by_slice[slices[-1]]
     name_sources(instance, series)
+    return slices
 
 
 def slice_of(item: Dataset, affine: NDArray[np.float64], n_slices: int) -> int:
@@ -199,7 +204,10 @@ def slice_of(item: Dataset, affine: NDArray[np.float64], n_slices: int) -> int:
 def name_sources(instance: Dataset, series: InputSeries) -> None:
     """Name all frames of a series as the source of an object, and list their instances [C122]_."""
     frames = [frame for beat in series.frames for frame in beat]
-    instance.SourceImageSequence = DicomSequence(_referenced(frames))
+    by_instance: dict[str, list[SourceFrame]] = {}
+    for frame in frames:
+        by_instance.setdefault(frame.sop_instance_uid, []).append(frame)
+    instance.SourceImageSequence = DicomSequence(_referenced(by_instance.values()))
     by_series: dict[str, dict[str, Dataset]] = {}
     for frame in frames:
         members = by_series.setdefault(frame.series_instance_uid, {})
@@ -221,24 +229,21 @@ def _derivation(frames: Sequence[SourceFrame], derivation: Code) -> Dataset:
     item are allowed, but highdicom does not open such an object.
     """
     item = Dataset()
-    item.SourceImageSequence = DicomSequence(
-        [reference for frame in frames for reference in _referenced([frame])]
-    )
+    item.SourceImageSequence = DicomSequence(_referenced([frame] for frame in frames))
     item.DerivationCodeSequence = DicomSequence([coded(derivation)])
     return item
 
 
-def _referenced(frames: Iterable[SourceFrame]) -> list[Dataset]:
-    """Return a reference to each instance, with its frame numbers where it has several frames."""
-    by_instance: dict[str, list[SourceFrame]] = {}
-    for frame in frames:
-        by_instance.setdefault(frame.sop_instance_uid, []).append(frame)
+def _referenced(instances: Iterable[Sequence[SourceFrame]]) -> list[Dataset]:
+    """Return a reference to frames of each instance, with numbers where it has several frames."""
+    # One for all: a series may have thousands of frames.
+    purpose = DicomSequence([coded(PURPOSE)])
     items = []
-    for members in by_instance.values():
+    for members in instances:
         item = _reference(members[0])
         if members[0].sop_class_uid not in SINGLE_FRAME:
             item.ReferencedFrameNumber = [frame.frame_number for frame in members]
-        item.PurposeOfReferenceCodeSequence = DicomSequence([coded(PURPOSE)])
+        item.PurposeOfReferenceCodeSequence = purpose
         item.SpatialLocationsPreserved = "YES"
         items.append(item)
     return items

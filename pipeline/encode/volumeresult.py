@@ -15,7 +15,7 @@ from pipeline.encode.context import EncodingContext
 from pipeline.encode.labels import Coded, LabelledStructure, LabelResult
 from pipeline.encode.provenance import artifact, write_object
 from pipeline.encode.segmentation import SegmentationContent, segmentation_object, segmentation_role
-from pipeline.encode.sources import source_header, stand_ins
+from pipeline.encode.sources import source_header, stand_in
 from pipeline.encode.volumereport import volume_report
 from pipeline.imaging.nifti import write_volume
 from pipeline.imaging.volume import Volume
@@ -71,7 +71,7 @@ def _write_dicom(
         return []
     labels, labelled, measured = result
     header = source_header(series)
-    source = series, stand_ins(series, header, context)
+    source = series, stand_in(series, header, context)
     content = SegmentationContent(
         label="SEGMENTATION",
         description=f"{context.bundle_name}"[:64],

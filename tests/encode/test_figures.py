@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backend_bases import RendererBase
+from matplotlib.figure import Figure
 from PIL import Image
 
 from pipeline.analyses.perfusion.result import PerfusionResult
@@ -46,6 +48,20 @@ def test_figures_are_pictures_and_the_same_each_time(
             assert picture.format == "PNG"
             assert min(picture.size) > 200
             assert set(picture.info) <= {"dpi"}
+
+
+def test_each_figure_is_drawn_once(
+    image: TimeSeries, result: PerfusionResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, draw = [], Figure.draw
+
+    def counted(figure: Figure, renderer: RendererBase) -> None:
+        drawn.append(figure)
+        draw(figure, renderer)
+
+    monkeypatch.setattr(Figure, "draw", counted)
+    write_figures(image, result, tmp_path)
+    assert len(drawn) == len(NAMES)
 
 
 def test_outlines_are_drawn_on_slices_that_have_a_segmentation_and_on_no_other(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.demo import write_study
 from pipeline.encode.segmentation import segmentation_object
-from pipeline.encode.sources import placed, source_header, stand_ins
+from pipeline.encode.sources import placed, source_header, stand_in
 from pipeline.imaging.nifti import read_volume, write_volume
 from pipeline.imaging.volume import Volume
 from pipeline.ingest.inventory import take_inventory
@@ -36,7 +36,7 @@ def test_every_voxel_keeps_its_place_from_dicom_to_segmentation(
         twin = read_volume(folder / "twin.nii.gz")
         assert farthest_mm(twin.affine, affine, SHAPE) < 1e-4
         header = source_header(series)
-        source = series, stand_ins(series, header, CONTEXT)
+        source = series, stand_in(series, header, CONTEXT)
         for kind in ("BINARY", "LABELMAP"):
             instance = segmentation_object(labels_of(twin), kind, source, CONTEXT)
             instance.save_as(folder / "segmentation.dcm", enforce_file_format=True)
