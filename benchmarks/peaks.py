@@ -31,6 +31,7 @@ from pipeline.analyses.reconstruction.slices import reconstruct_slice
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.infer import session
 from pipeline.infer.bundle import find_bundle, load_bundle
+from pipeline.memory import give_back
 
 N_COILS = 4
 
@@ -97,6 +98,7 @@ def main() -> None:
         warm = resident_mib()
         # Its own networks are the warm ones' copies: a worker keeps what it has opened.
         TASKS[what](large)()
+        give_back()
         sleep(1.0)
         told |= {"warm": warm, "after": resident_mib()}
     print(json.dumps(told))

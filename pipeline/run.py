@@ -31,6 +31,7 @@ from pipeline.manifest import (
     read_manifest,
     serialised,
 )
+from pipeline.memory import give_back
 from pipeline.outputs import OutputFolder
 from pipeline.perform import Perfusion, Reconstruction
 from pipeline.plan import Plan, PlannedJob, plan_jobs
@@ -195,6 +196,7 @@ def _one_job(job: PlannedJob, place: Workplace, listener: Listener) -> JobEntry:
     """Do one job and tell about it."""
     listener.began(job)
     entry = carry_out(job, place, listener.progressed)
+    give_back()
     listener.ended(entry)
     return entry
 

@@ -29,6 +29,7 @@ from pipeline.ledger.ledger import Ledger, Transaction
 from pipeline.ledger.queue import Claim, Queue, role_of
 from pipeline.ledger.roles import Role
 from pipeline.ledger.states import JobState
+from pipeline.memory import give_back
 from pipeline.outputs import OutputFolder
 from pipeline.owner import is_gone, this_process
 from pipeline.perform import Perfusion
@@ -141,6 +142,7 @@ def work(job_id: UUID, bench: Bench) -> JobState | None:
             state = _attempted(claim, bench, interrupt)
     finally:
         bench.running.remove(interrupt)
+        give_back()
     if state is JobState.DONE and claim.analysis == Perfusion.name:
         _reserve(claim, bench)
     return state
