@@ -177,8 +177,13 @@ def point_at_sources(
         for frames in zip(*series.frames, strict=True)
     ]
     slices = []
+    # Frames of several segments lie on one slice: each position is looked for once.
+    known: dict[tuple[float, ...], int] = {}
     for item in instance.PerFrameFunctionalGroupsSequence:
-        slices.append(slice_of(item, affine, len(by_slice)))
+        position = tuple(item.PlanePositionSequence[0].ImagePositionPatient)
+        if position not in known:
+            known[position] = slice_of(item, affine, len(by_slice))
+        slices.append(known[position])
         item.DerivationImageSequence = by_slice[slices[-1]]
     name_sources(instance, series)
     return slices
