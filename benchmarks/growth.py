@@ -17,7 +17,7 @@ from benchmarks.inputs import disc_slice, phantom_series
 from benchmarks.phases import pictures_of, write_clip
 from benchmarks.row import Row, Terms, seconds_of
 from benchmarks.service import LEASE_S, complete, made_up
-from benchmarks.table import RESULTS
+from benchmarks.table import PLOT
 from pipeline.analyses.perfusion.analysis import analyse as analyse_perfusion
 from pipeline.analyses.perfusion.networks import open_pool
 from pipeline.analyses.perfusion.settings import PerfusionSettings
@@ -97,7 +97,7 @@ def measure(terms: Terms) -> Iterator[Row]:
     for curve in (coils, matrix, beats, minutes, studies):
         curves.append(curve(terms))
         yield curves[-1].row()
-    plot(curves, RESULTS / "growth.png")
+    plot(curves, PLOT)
 
 
 def timed(

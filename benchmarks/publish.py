@@ -5,8 +5,8 @@
 
 The first form writes the rows that have an aim, reached or missed, into the README, from
 ``benchmarks/results/table.json``. The second does so from the first run, keeps both runs as they
-are in ``docs/bench/runs`` and writes ``docs/bench/table.md``: all rows, both ratios, and whether
-they agree.
+are in ``docs/bench/runs``, with the plot of growth of the later, and writes
+``docs/bench/table.md``: all rows, both ratios, and whether they agree.
 """
 
 import json
@@ -16,7 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from benchmarks.row import HOLDS, Row
-from benchmarks.table import RESULTS, Machine, Section
+from benchmarks.table import PLOT, RESULTS, Machine, Section
 
 ROOT = Path(__file__).parents[1]
 """Where README and docs lie."""
@@ -41,7 +41,7 @@ def main() -> None:
         parser.error("give no run, or two")
     try:
         if call.runs:
-            publish_two(ROOT, call.runs)
+            publish_two(ROOT, call.runs, PLOT)
         else:
             publish_one(ROOT, RESULTS / "table.json")
     except NotPublished as problem:
@@ -59,8 +59,8 @@ def publish_one(root: Path, path: Path) -> None:
     _into_readme(root / "README.md", aimed(read_run(path)))
 
 
-def publish_two(root: Path, paths: Sequence[Path]) -> None:
-    """Keep two runs, and write their tables.
+def publish_two(root: Path, paths: Sequence[Path], plot: Path) -> None:
+    """Keep two runs and the plot, and write their tables.
 
     Raises
     ------
@@ -76,6 +76,8 @@ def publish_two(root: Path, paths: Sequence[Path]) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(kept, start=1):
         (place / f"run{number}.json").write_bytes(content)
+    if plot.is_file():
+        (place / plot.name).write_bytes(plot.read_bytes())
     (place.parent / "table.md").write_text(side_by_side(first, second), encoding="utf-8")
 
 

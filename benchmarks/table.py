@@ -14,6 +14,9 @@ from benchmarks.row import Row
 RESULTS = Path(__file__).parent / "results"
 """Where results are kept; git ignores it."""
 
+PLOT = RESULTS / "growth.png"
+"""The plot of times over sizes."""
+
 LIBRARIES = ("numpy", "onnxruntime", "pydicom", "highdicom")
 """Libraries whose version matters to the figures."""
 
