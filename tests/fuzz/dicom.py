@@ -196,7 +196,7 @@ def _elements(instance: Dataset) -> dict[int, Element]:
 
 
 TARGETS = {
-    "dicom": Target(read=read_file, seeds=files, n_tried=200),
+    "dicom": Target(read=read_file, seeds=files, brought="pydicom", n_tried=200),
     "series": Target(read=read_stack, seeds=edits, longest=1024, n_tried=50),
-    "decoder": Target(read=read_pixels, seeds=pixels, longest=8192, n_tried=30),
+    "decoder": Target(read=read_pixels, seeds=pixels, brought="pydicom", n_tried=30),
 }

@@ -86,6 +86,20 @@ def _memory() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of our own in it
 
 
+def _brought(fed: Target) -> list[bytes]:
+    """Return the files that a package brings for a target, as far as they are not too long."""
+    # Only now: it imports readers, which would not be watched if they had been imported before.
+    from tests.nasty.corpus import installed
+
+    found = [
+        content
+        for case in installed()
+        if case.kind == fed.brought
+        for content in case.files.values()
+    ]
+    return [content for content in found if len(content) <= fed.longest]
+
+
 def main() -> None:
     """Feed a target until told to end."""
     name, folder = sys.argv[1], Path(sys.argv[2])
@@ -96,7 +110,7 @@ def main() -> None:
     (folder / "corpus").mkdir(exist_ok=True)
     seeds = folder / "seeds"
     seeds.mkdir(exist_ok=True)
-    for content in fed.seeds(search.work):
+    for content in (*fed.seeds(search.work), *_brought(fed)):
         (seeds / sha256(content).hexdigest()[:16]).write_bytes(content)
     rmtree(search.work)
     search.work.mkdir()

@@ -77,6 +77,6 @@ def videos(folder: Path) -> list[bytes]:
 
 
 TARGETS = {
-    "nifti": Target(read=read_nifti, seeds=nifti, longest=4096, n_tried=200),
+    "nifti": Target(read=read_nifti, seeds=nifti, brought="nibabel", longest=4096, n_tried=200),
     "video": Target(read=read_video, seeds=videos, longest=1 << 16, n_tried=150),
 }

@@ -49,6 +49,9 @@ class Target:
     seeds: Callable[[Path], list[bytes]]
     """Returns sound inputs; the folder is for files on the way."""
 
+    brought: str = ""
+    """Package whose odd files the search begins with as well (``tests.nasty.corpus.installed``)."""
+
     longest: int = 1 << 16
     """Longest input that is tried [byte]."""
 
