@@ -6,6 +6,7 @@ Generated inputs are read in this process and by a reader, in turns; the table h
 import os
 from argparse import ArgumentParser
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -155,7 +156,7 @@ def _cases(
     n_bytes = 2 * ROWS * COLUMNS
 
     def apart_dicom() -> None:
-        with Decoder() as decoder:
+        with closing(Decoder()) as decoder:
             for content in dicoms:
                 decoder.decode(content, n_bytes)
 

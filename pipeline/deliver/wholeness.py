@@ -8,6 +8,7 @@ References
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -221,7 +222,7 @@ def _wrong_encapsulated(path: Path, dataset: Dataset, syntax: UID) -> Iterator[s
 def _undecodable(path: Path, dataset: Dataset, n_frames: int) -> Iterator[str]:
     """Yield that compressed frames cannot be decoded; done in a process of its own."""
     values = (n_frames, dataset.Rows, dataset.Columns, dataset.get("SamplesPerPixel", 1))
-    with Decoder() as decoder:
+    with closing(Decoder()) as decoder:
         try:
             decoder.decode(path.read_bytes(), math.prod(values) * dataset.BitsAllocated // 8)
         except UnreadableFile:

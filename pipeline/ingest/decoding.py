@@ -7,9 +7,9 @@ the series is refused, and the run goes on.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,15 +46,8 @@ class Decoder:
         self._reader: Reader | None = None
         self._room = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End its process."""
         if self._reader is not None:
             self._reader.close()
 
@@ -75,7 +68,7 @@ class Decoder:
         """
         needed = n_bytes + len(content)
         if self._reader is None or needed > self._room:
-            self.__exit__(None, None, None)
+            self.close()
             # Rounded up: instances differ a little in length, and a process for each that is
             # longer than all before would take longer than to decode it.
             self._room = 1 << needed.bit_length()
@@ -91,51 +84,34 @@ class Decoder:
         return frames
 
 
-class Decoders:
-    """Decodes the instances of one series, some at a time."""
+def side_by_side(read: Callable[[T, Decoder], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield what each item is read to, in their order, while the next are read already.
 
-    def __init__(self) -> None:
-        self._free: SimpleQueue[Decoder] = SimpleQueue()
-        self._all = [Decoder() for _ in range(SIDE_BY_SIDE)]
-        for decoder in self._all:
-            self._free.put(decoder)
-        self._threads = ThreadPoolExecutor(SIDE_BY_SIDE, "decode")
+    Parameters
+    ----------
+    read
+        Reads one, in a thread, with a decoder that no other has meanwhile.
+    items
+        What is read; few are taken ahead of what has been yielded.
+    """
+    free: SimpleQueue[Decoder] = SimpleQueue()
 
-    def __enter__(self) -> Self:
-        return self
+    def one(item: T) -> R:
+        decoder = free.get()
+        try:
+            return read(item, decoder)
+        finally:
+            free.put(decoder)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._threads.shutdown(cancel_futures=True)
-        for decoder in self._all:
-            decoder.__exit__(kind, error, trace)
-
-    def in_order(self, read: Callable[[T, Decoder], R], items: Iterable[T]) -> Iterator[R]:
-        """Yield what each item is read to, in their order.
-
-        Parameters
-        ----------
-        read
-            Reads one, in a thread, with a decoder that no other has meanwhile.
-        items
-            What is read; few are taken ahead of what has been yielded.
-        """
+    with ExitStack() as held:
+        for _ in range(SIDE_BY_SIDE):
+            free.put(held.enter_context(closing(Decoder())))
+        threads = ThreadPoolExecutor(SIDE_BY_SIDE, "decode")
+        held.callback(threads.shutdown, cancel_futures=True)
         ahead: deque[Future[R]] = deque()
         for item in items:
-            ahead.append(self._threads.submit(self._read, read, item))
+            ahead.append(threads.submit(one, item))
             if len(ahead) > SIDE_BY_SIDE:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-
-    def _read(self, read: Callable[[T, Decoder], R], item: T) -> R:
-        """Read one with a decoder that is free."""
-        decoder = self._free.get()
-        try:
-            return read(item, decoder)
-        finally:
-            self._free.put(decoder)

@@ -9,6 +9,7 @@ References
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from io import BytesIO
 
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.errors import UnreadableFile
 from pipeline.identity import digest_bytes, digest_set
 from pipeline.imaging.volume import TimeSeries
 from pipeline.ingest.consistency import grouped
-from pipeline.ingest.decoding import Decoder, Decoders
+from pipeline.ingest.decoding import Decoder, side_by_side
 from pipeline.ingest.dicomfile import DECODE_ERRORS, parse
 from pipeline.ingest.frame import Frame, Instance, NativePixels
 from pipeline.ingest.pixelmodule import COMPRESSED
@@ -68,8 +69,13 @@ def _read(assembly: Assembly) -> Iterator[tuple[list[Frame], bytes, NDArray[np.g
         return frames, content, _stored_values(content, frames, decoder)
 
     instances = grouped(assembly.frames, lambda f: f.instance.sop_instance_uid)
-    with Decoders() as decoders:
-        yield from decoders.in_order(read, instances)
+    if any(f.instance.transfer_syntax_uid in COMPRESSED for f in assembly.frames):
+        yield from side_by_side(read, instances)
+        return
+    # No other process is waited for: threads would only keep each other waiting.
+    with closing(Decoder()) as decoder:
+        for frames in instances:
+            yield read(frames, decoder)
 
 
 def _input_series(assembly: Assembly, array: NDArray[np.float32], header: Dataset) -> InputSeries:

@@ -136,7 +136,7 @@ def read_pixels(content: bytes, folder: Path) -> None:
         _decoder().decode(content, LIMITS.max_pixel_bytes)
     except PipelineError as problem:
         if "the process that reads it" in str(problem):
-            _DECODERS.pop().__exit__(None, None, None)
+            _DECODERS.pop().close()
 
 
 def pixels(folder: Path) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pydicom.uid import RLELossless
 from pipeline.demo import write_study
 from pipeline.errors import UnreadableFile
 from pipeline.ingest import decoding
-from pipeline.ingest.decoding import SIDE_BY_SIDE, Decoder, Decoders
+from pipeline.ingest.decoding import SIDE_BY_SIDE, Decoder, side_by_side
 from pipeline.ingest.inventory import take_inventory
 from pipeline.phantom import PhantomSettings, perfusion_phantom
 from pipeline.sandbox.reader import NURSERIES
@@ -70,7 +71,7 @@ def test_damage_that_keeps_a_decoder_busy_is_refused_soon(
     monkeypatch.setattr(decoding, "DECODES_S", 0.25)
     (path,) = [path for path in kept("decoder") if path.name == "keeps-charls-busy"]
     said = r"pixel data: the process that reads it took more than 0\.25 s of a processor"
-    with Decoder() as decoder, pytest.raises(UnreadableFile, match=said):
+    with closing(Decoder()) as decoder, pytest.raises(UnreadableFile, match=said):
         decoder.decode(path.read_bytes(), 4 * 40 * 36)
 
 
@@ -82,9 +83,8 @@ def test_what_is_read_comes_in_order_and_a_refusal_in_its_place() -> None:
             raise UnreadableFile("the eighth")
         return number
 
-    with Decoders() as decoders:
-        assert list(decoders.in_order(read, range(5))) == [0, 1, 2, 3, 4]
-        going = decoders.in_order(read, range(5, 20))
-        assert [next(going), next(going)] == [5, 6]
-        with pytest.raises(UnreadableFile, match="the eighth"):
-            next(going)
+    assert list(side_by_side(read, range(5))) == [0, 1, 2, 3, 4]
+    going = side_by_side(read, range(5, 20))
+    assert [next(going), next(going)] == [5, 6]
+    with pytest.raises(UnreadableFile, match="the eighth"):
+        next(going)
