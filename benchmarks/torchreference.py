@@ -1,7 +1,7 @@
-"""The torch networks that the shipped graphs were exported from, with the weights of the graphs.
+"""The torch networks that the graphs were exported from, with the weights of the graphs.
 
-Weights are read from the bundle: checkpoints are no part of a clone, and the graphs hold the
-rounded weights that serving computes with.
+Weights are read from graphs: checkpoints are no part of a clone. Those of perfusion's members are
+read from the graphs in single precision that the shipped ones, in eight bits, were made from.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from models.perfusion.network import Locator, Member
+from models.perfusion.quantise import GRAPHS
 from pipeline.infer.bundle import find_bundle
 
 STORED_HALF = ".half"
@@ -35,9 +36,14 @@ def weights_of(graph: Path) -> dict[str, Tensor]:
     return found
 
 
+def single_precision(name: str) -> Path:
+    """Return the file of a member of perfusion's pool before it was put into eight bits."""
+    return GRAPHS / f"{name}.onnx"
+
+
 def torch_member(name: str) -> nn.Module:
     """Return a member of perfusion's pool."""
-    return _loaded(Member(), weights_of(graph_of("perfusion", name)))
+    return _loaded(Member(), weights_of(single_precision(name)))
 
 
 def torch_locator() -> nn.Module:

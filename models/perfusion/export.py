@@ -2,6 +2,8 @@
 
     python -m models.perfusion.export
 
+The members' graphs are written beside the bundle, and into it in eight bits.
+
 Weights are rounded to half precision and stored so, which halves the files; the graph casts them
 back when a session opens, and all arithmetic is in single precision. The network that is exported
 has the rounded weights too, so that graph and network agree to rounding error.
@@ -18,9 +20,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from models.perfusion.network import N_BEATS, N_MAPS, Locator, Member
+from models.perfusion.quantise import GRAPHS, quantise_pool
 from models.perfusion.train import RUNS
-from models.perfusion.trustbundle import BUNDLE, put_trust
-from pipeline.infer.bundle import write_file_list
+from models.perfusion.trustbundle import BUNDLE
 
 FOLDER = Path(__file__).parent
 """Where the bundle's sources lie."""
@@ -34,13 +36,14 @@ SMALLEST_STORED = 64
 
 def export_bundle() -> None:
     """Write the bundle from the runs' checkpoints."""
-    shutil.rmtree(BUNDLE / "models", ignore_errors=True)
-    (BUNDLE / "models").mkdir(parents=True)
+    for folder in (GRAPHS, BUNDLE / "models"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
     members = sorted(RUNS.glob("member_*.pt"))
     for checkpoint in members:
         member = Member()
         member.unet.load_state_dict(rounded_weights(checkpoint))
-        export_member(member, BUNDLE / "models" / f"{checkpoint.stem}.onnx")
+        export_member(member, GRAPHS / f"{checkpoint.stem}.onnx")
     locator = Locator()
     locator.unet.load_state_dict(rounded_weights(RUNS / "locator.pt"))
     export_locator(locator, BUNDLE / "models" / "locator.onnx")
@@ -53,8 +56,7 @@ def export_bundle() -> None:
     shutil.copyfile(FOLDER / "WEIGHTS-LICENSE", BUNDLE / "LICENSE")
     for run in sorted(RUNS.glob("*.csv")):
         shutil.copyfile(run, BUNDLE / "docs" / f"{run.stem}_curve.csv")
-    write_file_list(BUNDLE)
-    put_trust(BUNDLE)
+    quantise_pool()
 
 
 def rounded_weights(checkpoint: Path) -> dict[str, Tensor]:

@@ -10,7 +10,12 @@ import numpy as np
 from models.perfusion.trustcases import Case
 from pipeline.analyses.perfusion.locate import Place, likely_places
 from pipeline.analyses.perfusion.networks import Pool
-from pipeline.analyses.perfusion.oneslice import SliceAnalysis, segment_slice, signs_on
+from pipeline.analyses.perfusion.oneslice import (
+    SliceAnalysis,
+    segment_slice,
+    signs_on,
+    surest,
+)
 from pipeline.analyses.perfusion.prepare import prepare_slice
 from pipeline.analyses.perfusion.result import MYOCARDIUM
 from pipeline.analyses.perfusion.settings import PerfusionSettings
@@ -107,18 +112,16 @@ def read_rows(path: Path) -> list[Row]:
 
 def _analysed(case: Case, index: int, model: tuple[Pool, PerfusionSettings]) -> SliceAnalysis:
     """Run the pool on a slice as serving does, or at the place that the case names."""
-    pool, _ = model
+    pool, settings = model
     frames = case.frames[:, index]
-    tried: list[SliceAnalysis] = []
-    for place in likely_places(frames, case.spacing_mm, pool.locator):
-        moved = case.spoilt_slice in (None, index) and any(case.away_mm)
-        at = _away(place, case) if moved else place
-        prepared = prepare_slice(frames, case.spacing_mm, at, pool.grid)
-        shape = (frames.shape[1], frames.shape[2])
-        tried.append(segment_slice(prepared, shape, model, Stopwatch()))
-        if tried[-1].chosen is not None:
-            return tried[-1]
-    return tried[0]
+    moved = case.spoilt_slice in (None, index) and any(case.away_mm)
+
+    def at(place: Place) -> SliceAnalysis:
+        where = _away(place, case) if moved else place
+        prepared = prepare_slice(frames, case.spacing_mm, where, pool.grid)
+        return segment_slice(prepared, (frames.shape[1], frames.shape[2]), model, Stopwatch())
+
+    return surest(map(at, likely_places(frames, case.spacing_mm, pool.locator)), settings.flag_u_pp)
 
 
 def _away(place: Place, case: Case) -> Place:

@@ -37,15 +37,39 @@ def by_beat_dice(
     """
     if labels.ndim != segmentation.ndim + 1:
         return None
-    labelled = np.flatnonzero((labels == MYOCARDIUM).any(axis=(1, 2, 3)))
     return float(
         np.mean(
             [
-                dice(_moved(found, segmentation, int(beat), spacing_mm), labels[beat] == MYOCARDIUM)
-                for beat in labelled
+                dice(_moved(found, segmentation, beat, spacing_mm), labels[beat] == MYOCARDIUM)
+                for beat in _labelled(labels)
             ]
         )
     )
+
+
+def label_agreement(truth: NDArray[np.uint8], labels: NDArray[np.integer]) -> float | None:
+    """Return the mean myocardial Dice of each beat's own label with the one label of the series.
+
+    Whoever drew exactly what the reader drew on a beat would have no more against the majority.
+
+    Parameters
+    ----------
+    truth
+        The majority. Shape ``(slices, rows, columns)``.
+    labels
+        Shape ``(beats, slices, rows, columns)``; of another shape, they are of no single beat, and
+        there is no figure.
+    """
+    if labels.ndim != truth.ndim + 1:
+        return None
+    true = truth == MYOCARDIUM
+    return float(np.mean([dice(labels[beat] == MYOCARDIUM, true) for beat in _labelled(labels)]))
+
+
+def _labelled(labels: NDArray[np.integer]) -> list[int]:
+    """Return the beats that have a label."""
+    found: list[int] = np.flatnonzero((labels == MYOCARDIUM).any(axis=(1, 2, 3))).tolist()
+    return found
 
 
 def _moved(

@@ -36,6 +36,10 @@ class SeriesRow:
     """The same against the label of each beat, the segmentation moved to where the heart was found
     on it, mean over the labelled beats; None where the label is one for the series."""
 
+    label_agreement: float | None
+    """Dice of each beat's own label with the one label of the series, mean over the labelled beats;
+    None where there is one alone."""
+
     blood_pool_dice: float | None
     """Dice of the chosen members' blood pool; None where the label has none."""
 
@@ -152,6 +156,7 @@ class Evaluation:
         dice = np.array([r.myocardium_dice for r in self.rows])
         blood = [r.blood_pool_dice for r in self.rows if r.blood_pool_dice is not None]
         beats = [r.by_beat_dice for r in self.rows if r.by_beat_dice is not None]
+        agreement = [r.label_agreement for r in self.rows if r.label_agreement is not None]
         failed = dice < FAILED_BELOW
         flagged = np.array([r.flagged for r in self.rows])
         members = {
@@ -164,6 +169,7 @@ class Evaluation:
             "myocardium_dice_mean": float(dice.mean()),
             "myocardium_dice_median": float(np.median(dice)),
             "myocardium_dice_by_beat_mean": float(np.mean(beats)) if beats else None,
+            "label_agreement_mean": float(np.mean(agreement)) if agreement else None,
             "blood_pool_dice_mean": float(np.mean(blood)) if blood else None,
             "failed_share": float(failed.mean()),
             "failed_and_flagged_share": float(flagged[failed].mean()) if failed.any() else None,

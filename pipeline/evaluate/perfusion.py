@@ -26,7 +26,7 @@ from pipeline.analyses.perfusion.trust import assess
 from pipeline.analyses.perfusion.verdict import SeriesTrust
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import StudyRejected, UnusableCall
-from pipeline.evaluate.bybeat import by_beat_dice
+from pipeline.evaluate.bybeat import by_beat_dice, label_agreement
 from pipeline.evaluate.cohort import Evaluation, SeriesRow
 from pipeline.evaluate.labelled import (
     labelled_paths,
@@ -96,7 +96,7 @@ def _judge(path: Path, labels: Path, pool: Pool, settings: PerfusionSettings) ->
     ]
     found = [with_first_members(f, settings, None) for f in whole]
     chosen = np.stack([_chosen_segmentation(f) for f in found])
-    u_pp = max(float("inf") if f.chosen is None else f.scores[f.chosen].u_pp for f in found)
+    u_pp = max(f.u_pp for f in found)
     average = [np.mean([m.probabilities for m in f.maps], axis=0) for f in whole]
     has_blood = bool((truth == BLOOD_POOL).any())
     trust = assess(signs_on(found), pool.trust)
@@ -106,6 +106,7 @@ def _judge(path: Path, labels: Path, pool: Pool, settings: PerfusionSettings) ->
         patient=patient_of(stem(path)),
         myocardium_dice=dice(chosen == MYOCARDIUM, truth == MYOCARDIUM),
         by_beat_dice=by_beat_dice(found, chosen, stored, series.image.spacing_mm[1:]),
+        label_agreement=label_agreement(truth, stored),
         blood_pool_dice=dice(chosen == BLOOD_POOL, truth == BLOOD_POOL) if has_blood else None,
         u_pp=u_pp,
         chosen_members=tuple(None if f.chosen is None else pool.names[f.chosen] for f in found),

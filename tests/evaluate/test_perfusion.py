@@ -11,7 +11,7 @@ from pipeline.analyses.perfusion.oneslice import analyse_slice
 from pipeline.analyses.perfusion.settings import PerfusionSettings
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import UnusableCall
-from pipeline.evaluate.bybeat import by_beat_dice
+from pipeline.evaluate.bybeat import by_beat_dice, label_agreement
 from pipeline.evaluate.cohort import Evaluation, SeriesRow
 from pipeline.evaluate.labelled import majority, patient_of
 from pipeline.evaluate.perfusion import evaluate_perfusion
@@ -47,6 +47,7 @@ def row(name: str, quality: float, *, flagged: bool, centre_error_mm: float = 3.
         verdict=None,
         failure_probability=None,
         by_beat_dice=None,
+        label_agreement=None,
         areas_mm2=(1000.0, 1100.0 + 100 * quality),
         centre_error_mm=centre_error_mm,
         seconds=1.0,
@@ -140,6 +141,14 @@ def test_by_beat_the_segmentation_follows_the_heart(pool: Pool, phantom: Phantom
     assert by_beat_dice([exact], still, moving, spacing) == pytest.approx(1.0)
     assert (by_beat_dice([away], still, moving, spacing) or 0.0) < 0.7
     assert by_beat_dice([exact], still, still, spacing) is None
+
+
+def test_labels_of_a_heart_that_moves_do_not_agree_with_their_majority() -> None:
+    still = np.zeros((1, 40, 40), dtype=np.uint8)
+    still[:, 10:20, 10:20] = 1
+    beats = np.stack([still, still, np.roll(still, 5, axis=2), 0 * still])
+    assert label_agreement(majority(beats), beats) == pytest.approx((1 + 1 + 0.5) / 3)
+    assert label_agreement(still, still) is None
 
 
 @pytest.mark.parametrize(

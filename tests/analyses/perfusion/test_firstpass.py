@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.firstpass import (
+    BEATS_AFTER_PEAK,
     BEATS_BEFORE_ARRIVAL,
+    BEATS_BEFORE_PEAK,
     blood_curve,
     first_beat,
     normalise,
+    passage,
     window,
 )
 
@@ -28,6 +31,18 @@ def test_the_window_starts_ten_beats_before_the_left_ventricle_fills(n_beats: in
     expected = int(np.clip(arrival - BEATS_BEFORE_ARRIVAL, 0, n_beats - 30))
     assert abs(first - expected) <= 2
     assert 0 <= first <= n_beats - 30
+
+
+@given(st.integers(1, 90), st.integers(0, 60))
+@settings(max_examples=60, derandomize=True)
+def test_contrast_passes_around_the_peak_of_the_blood(n_beats: int, arrival: int):
+    curve = bolus(n_beats, arrival)
+    first = first_beat(curve, 30)
+    beats = np.arange(n_beats)[passage(curve, first, 30)]
+    peak = int(curve.argmax())
+    assert peak in beats
+    assert beats.min() >= max(first, peak - BEATS_BEFORE_PEAK)
+    assert beats.max() <= peak + BEATS_AFTER_PEAK
 
 
 def test_breathing_as_large_as_the_bolus_around_the_ventricle_does_not_move_the_window():

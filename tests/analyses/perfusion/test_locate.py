@@ -1,14 +1,16 @@
 """Where the heart is looked for, and where next if it is not there."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.ndimage import center_of_mass
+from scipy.ndimage import center_of_mass, shift
 
 from pipeline.analyses.perfusion.analysis import analyse
+from pipeline.analyses.perfusion.firstpass import BEATS_AFTER_PEAK, BEATS_BEFORE_PEAK
 from pipeline.analyses.perfusion.locate import (
     COARSE_SPACING_MM,
     MOST_PLACES,
@@ -17,7 +19,9 @@ from pipeline.analyses.perfusion.locate import (
     likely_places,
 )
 from pipeline.analyses.perfusion.networks import Pool, open_pool
+from pipeline.analyses.perfusion.oneslice import SliceAnalysis, surest
 from pipeline.analyses.perfusion.prepare import prepare_slice, prepare_standing
+from pipeline.analyses.perfusion.result import MemberScore
 from pipeline.infer.bundle import load_bundle
 from pipeline.phantom import Phantom, PhantomSettings, perfusion_phantom
 from pipeline.study import InputSeries
@@ -100,11 +104,64 @@ def test_a_heart_that_is_not_where_it_is_likeliest_is_found_where_it_is_next(
     true = (np.array([row, column]) + 0.5) * scale - 0.5
     misled = replace(pool, locator=Spots((2, 2, 0.95), (true[0], true[1], 0.5)))
     found = analyse(series, misled, FAST)
-    assert "slice 0: no plausible myocardium where the heart was likeliest; found at place 2" in (
-        found.notes
-    )
+    assert (
+        "slice 0: no myocardium, or one that the pool is unsure of, where the heart was likeliest; "
+        "found at place 2"
+    ) in found.notes
     moved = np.linalg.norm(np.subtract(found.slices[0].heart_centre_lps_mm, (x, y, z)))
     assert moved < 6.0
+
+
+def test_a_place_that_the_pool_is_sure_of_is_taken_before_a_likelier_one(pool: Pool) -> None:
+    phantom = perfusion_phantom(1, PhantomSettings(n_slices=1, n_beats=40, rows=96, columns=96))
+    place = Place(centre=(48.0, 48.0), confidence=0.5)
+    prepared = prepare_slice(phantom.image.array[:, 0], (2.0, 2.0), place, pool.grid)
+    asked: list[float] = []
+
+    def tried(*u_pp: float) -> Iterator[SliceAnalysis]:
+        for each in u_pp:
+            asked.append(each)
+            yield SliceAnalysis(
+                prepared=prepared,
+                maps=(),
+                scores=(
+                    MemberScore(
+                        member="member_1", u_pp=each, myocardium_area_mm2=1500.0, implausible=None
+                    ),
+                ),
+                chosen=0 if np.isfinite(each) else None,
+                final=None,
+                shape=(96, 96),
+            )
+
+    for u_pp, rank, n_asked in (
+        ((0.001, 0.0005), 1, 1),
+        ((0.02, 0.001, 0.0001), 2, 2),
+        ((0.02, np.inf, 0.01), 3, 3),
+        ((0.02, 0.03, np.inf), 1, 3),
+        ((np.inf, np.inf), 1, 2),
+    ):
+        asked.clear()
+        assert surest(tried(*u_pp), 0.005).place_rank == rank
+        assert len(asked) == n_asked
+
+
+def test_a_heart_that_drifts_is_segmented_where_it_is_while_contrast_passes(pool: Pool) -> None:
+    phantom = perfusion_phantom(1, PhantomSettings(n_slices=1, n_beats=40, rows=96, columns=96))
+    steps = 0.5 * np.arange(40)
+    frames = np.stack(
+        [
+            shift(frame, (by, 0.0), order=1, mode="nearest")
+            for frame, by in zip(phantom.image.array[:, 0], steps, strict=True)
+        ]
+    )
+    row, column = center_of_mass(phantom.labels[0] > 0)
+    place = Place(centre=(row + steps[20], column), confidence=0.9)
+    prepared = prepare_slice(frames, (2.0, 2.0), place, pool.grid)
+    peak = int(prepared.square.mean(axis=(1, 2)).argmax())
+    passing = slice(peak - BEATS_BEFORE_PEAK, peak + BEATS_AFTER_PEAK)
+    assert np.ptp(prepared.shifts_mm[:, 0]) > 30
+    assert abs(np.median(prepared.shifts_mm[passing, 0])) < 2.0
 
 
 def test_a_heart_that_jumps_is_found_where_it_is_on_most_beats(pool: Pool) -> None:

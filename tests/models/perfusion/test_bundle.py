@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
+from models.perfusion.quantise import GRAPHS, calibration_patches
 from pipeline.analyses.perfusion.analysis import analyse
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM
@@ -16,6 +18,13 @@ from pipeline.phantom import perfusion_phantom
 from pipeline.study import InputSeries
 from tests.support.realdata import real_data
 from tests.support.runs import FAST
+
+
+def run(graph: Path, patches: np.ndarray) -> np.ndarray:
+    """Return what a graph makes of patches."""
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    found: np.ndarray = session.run(None, {"beats": patches})[0]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +91,13 @@ def test_the_external_patient_is_segmented_as_the_card_says(pool: Pool) -> None:
     assert summary["failed_share"] == 0.0
     assert summary["heart_found_share"] == 1.0
     assert summary["myocardium_dice_mean"] == pytest.approx(0.764, abs=0.01)
+
+
+def test_its_members_are_those_in_single_precision_put_into_eight_bits(bundle: Bundle) -> None:
+    ranges = calibration_patches()[::4]
+    for member in bundle.members:
+        single = run(GRAPHS / f"{member.name}.onnx", ranges)
+        eight = run(member.path, ranges)
+        assert np.abs(eight - single).mean() < 0.002
+        assert (eight.argmax(axis=1) == single.argmax(axis=1)).mean() > 0.995
+        np.testing.assert_allclose(eight.sum(axis=1), 1.0, atol=1e-5)

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 
 from models.perfusion.export import export_locator, export_member
 from models.perfusion.network import N_BEATS, N_CLASSES, N_MAPS, Locator, Member
+from models.perfusion.quantise import write_eight_bits
 
 TOLERANCE = 2e-5
 
@@ -63,3 +66,25 @@ def test_the_same_weights_give_the_same_small_file(tmp_path: Path) -> None:
     content = (tmp_path / "one.onnx").read_bytes()
     assert content == (tmp_path / "two.onnx").read_bytes()
     assert len(content) < 2.5 * sum(p.numel() for p in Locator().parameters())
+
+
+def test_eight_bits_are_the_same_file_again_and_never_fill_the_sums_of_old_processors(
+    tmp_path: Path,
+) -> None:
+    member = rounded(Member, seed=3)
+    export_member(member, tmp_path / "member.onnx")
+    patches = np.random.default_rng(5).random((4, N_BEATS, 64, 64), dtype=np.float32)
+    for name in ("one", "two"):
+        write_eight_bits(tmp_path / "member.onnx", patches, tmp_path / f"{name}.onnx")
+    assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
+    expected, found = both(member, tmp_path / "one.onnx", patches)
+    # Random weights on noise; those that ship are held to a tenth of it in test_bundle.py.
+    assert np.abs(found - expected).mean() < 0.03
+    weights = [
+        numpy_helper.to_array(tensor)
+        for tensor in onnx.load(tmp_path / "one.onnx").graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4
+    ]
+    assert len(weights) == sum(isinstance(part, nn.Conv2d) for part in member.modules())
+    # Two products of 255 and a weight have to fit into sixteen bits.
+    assert max(int(np.abs(w.astype(int)).max()) for w in weights) <= 64
