@@ -41,9 +41,13 @@ class DualSettings:
     vessels: float | None = None
     """Share of blood in the wall; None for the one that is drawn."""
 
-    def sequence(self, own: Sequence) -> Sequence:
-        """Return its sequence beside that of the series, whose saturation it shares."""
-        return Sequence(recovery_s=self.delay_s, echo_s=self.echo_s, residue=own.residue)
+    residue: float | None = None
+    """Share of the magnetisation that a saturation leaves; None for the one that is drawn."""
+
+    def sequences(self, drawn: Sequence) -> tuple[Sequence, Sequence]:
+        """Return the sequence of the series, and its own, which have the same saturation."""
+        own = drawn if self.residue is None else replace(drawn, residue=self.residue)
+        return own, replace(own, recovery_s=self.delay_s, echo_s=self.echo_s)
 
     def tissue(self, drawn: Perfusion) -> Perfusion:
         """Return a myocardium with the share of blood that is asked for."""

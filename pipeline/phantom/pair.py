@@ -222,6 +222,7 @@ def _state(
     curves = curves if dual is None else dosed(curves, dual.dose)
     shared = Draws(rng=np.random.default_rng([seed, SIGNALS]), spread=spread)
     sequence = draw_sequence(shared)
+    sequence = sequence if dual is None else dual.sequences(sequence)[0]
     signals = tissue_signals(shared, sequence, curves)
     noise = signals.brightest_blood / blood_to_noise
     still = _still(anatomy, signals, times)
@@ -267,7 +268,7 @@ def _low_signals(source: tuple[int, float], dual: DualSettings, curves: Curves) 
     """Return the signals of the same tissues by the dual sequence."""
     seed, spread = source
     shared = Draws(rng=np.random.default_rng([seed, SIGNALS]), spread=spread)
-    return tissue_signals(shared, dual.sequence(draw_sequence(shared)), curves)
+    return tissue_signals(shared, dual.sequences(draw_sequence(shared))[1], curves)
 
 
 def _still(
