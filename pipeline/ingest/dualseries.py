@@ -58,6 +58,7 @@ def _lies_beside(other: Assembly, main: Assembly) -> bool:
     beats = other.shape[0], main.shape[0]
     return (
         other is not main
+        and usual.instance.modality == low.instance.modality == "MR"
         and LEAST_BEATS <= beats[1] <= 2 * beats[0]
         and _whose(low) == _whose(usual)
         and low.rows * low.columns < usual.rows * usual.columns

@@ -9,12 +9,15 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEGLosslessSV1
 
+from pipeline.analyses.perfusion.flow.dual import SHORT_DELAYS_S
+from pipeline.analyses.perfusion.sequence import ReadOut, read_out_of
 from pipeline.errors import UnreadableFile
 from pipeline.ingest.inventory import Candidate, take_inventory
 from pipeline.study import ArterialImages, InputSeries
 from tests.ingest.test_syntaxes import write_jpeg_lossless
 from tests.support.dualsequence import (
     AHEAD_S,
+    DELAY_MS,
     SHAPE,
     SHORT_MS,
     SLICE,
@@ -26,6 +29,7 @@ from tests.support.dualsequence import (
 )
 from tests.support.geometry import farthest_mm
 from tests.support.traps import write_all
+from tests.support.vendors import write_enhanced
 
 LAYOUTS = pytest.mark.parametrize("own_series", [False, True], ids=["same series", "own series"])
 
@@ -227,6 +231,28 @@ def test_frames_on_another_slice_are_told_and_left_out(tmp_path: Path) -> None:
     candidate, series = the_one(candidates(tmp_path, own_series=False, change=elsewhere))
     assert series.arterial is None
     assert "not used, they lie on none of its slices" in candidate.notes[0]
+
+
+def test_enhanced_images_state_it_in_the_group_that_their_frames_share(tmp_path: Path) -> None:
+    image = sharp()
+    for name, part, delay_ms in (("main", image, DELAY_MS), ("low", coarse(image), SHORT_MS)):
+        (path,) = write_enhanced(part, tmp_path, name=name)
+        instance = pydicom.dcmread(path)
+        instance.StudyInstanceUID, instance.PatientID = "1.2.3", "DEMO-DUAL"
+        instance.FrameOfReferenceUID = "1.2.3.4"
+        modifier = Dataset()
+        modifier.SaturationRecovery, modifier.InversionRecovery = "YES", "NO"
+        modifier.InversionTimes = delay_ms
+        shared = instance.SharedFunctionalGroupsSequence[0]
+        shared.MRModifierSequence = [modifier]
+        instance.save_as(path)
+    _, series = the_one(take_inventory([tmp_path]).candidates)
+    np.testing.assert_array_equal(series.image.array, image.array)
+    assert series.arterial is not None
+    np.testing.assert_array_equal(series.arterial.image.array, coarse(image).array)
+    found = read_out_of(series.arterial.header, SHORT_DELAYS_S)
+    assert isinstance(found, ReadOut), found
+    assert found.blood.delay_s == pytest.approx(SHORT_MS / 1000.0)
 
 
 def test_of_two_echoes_the_first_is_taken(tmp_path: Path) -> None:
