@@ -111,24 +111,24 @@ def _found(state: StateTruth) -> Found:
     """Return what each way gives of a series."""
     low = state.arterial
     assert low is not None  # noqa: S101 - it was asked for
-    one, image, read_out = _slice(state, state.still), state.still, _read_out(state)
+    one, image, read_out = true_slice(state, state.still), state.still, read_out_of_state(state)
     moved = replace(one, shifts_mm=state.phantom.shifts_mm[:, 0])
-    held = _slice(state, low.concentration)
+    held = true_slice(state, low.concentration)
     flows = {
         "from signal": measure_flow([one], image, AhaResult(), "research", None),
         "made linear": measure_flow([one], image, AhaResult(), "research", read_out),
         "dual sequence": measure_flow(
-            [one], image, AhaResult(), "research", read_out, _images(low, low.still)
+            [one], image, AhaResult(), "research", read_out, images_of(low, low.still)
         ),
         "dual, noise": measure_flow(
-            [moved], image, AhaResult(), "research", read_out, _images(low, low.image)
+            [moved], image, AhaResult(), "research", read_out, images_of(low, low.image)
         ),
         "true concentrations": measure_flow([held], low.concentration, AhaResult(), "refuse"),
     }
     return Found(true_flow=state.mean_flow, true_peak=float(low.blood.max()), flows=flows)
 
 
-def _images(low: ArterialTruth, image: TimeSeries) -> ArterialImages:
+def images_of(low: ArterialTruth, image: TimeSeries) -> ArterialImages:
     """Return images of low resolution with the header of their sequence."""
     header = Dataset()
     header.InversionTime = 1000.0 * low.delay_s
@@ -137,7 +137,7 @@ def _images(low: ArterialTruth, image: TimeSeries) -> ArterialImages:
     return ArterialImages(image=image, frames=(), header=header)
 
 
-def _read_out(state: StateTruth) -> ReadOut:
+def read_out_of_state(state: StateTruth) -> ReadOut:
     """Return the sequence of a series, as a header states it."""
     blood, myocardium = (
         SaturationRecovery(
@@ -153,7 +153,7 @@ def _read_out(state: StateTruth) -> ReadOut:
     return ReadOut(blood=blood, myocardium=myocardium)
 
 
-def _slice(state: StateTruth, image: TimeSeries) -> SegmentedSlice:
+def true_slice(state: StateTruth, image: TimeSeries) -> SegmentedSlice:
     """Return the slice under its true contours, on a square around the heart."""
     labels, spacing = state.phantom.labels[0], image.spacing_mm[1:]
     row, column = (int(v) for v in np.argwhere(labels == BLOOD_POOL).mean(axis=0))

@@ -1,9 +1,9 @@
 """The arterial input of a dual sequence: from its images of low resolution to blood.
 
 The blood pool is that of the series' segmentation, brought to the images of low resolution by their
-place in the patient, and moved with the heart as in the series, whose beats they share. Its
-contrast must come when that of the series' own pool does, and not before it as that of the right
-ventricle.
+place in the patient, moved with the heart as in the series, whose beats they share, and then onto
+the brightest blood beside it. Its contrast must come when that of the series' own pool does, and
+not before it as that of the right ventricle.
 
 The delay is too short for blood to have a signal before contrast comes: noise is as large, and what
 is measured then says nothing of the signal ``S0`` of whole recovery. Others take it from images of
@@ -30,7 +30,12 @@ from pipeline.analyses.perfusion.concentration import (
     relative_signal,
 )
 from pipeline.analyses.perfusion.features import mean_curve
-from pipeline.analyses.perfusion.flow.bloodpool import blood_core, brightest_with, rise_s
+from pipeline.analyses.perfusion.flow.bloodpool import (
+    blood_core,
+    brightest_with,
+    centred_on,
+    rise_s,
+)
 from pipeline.analyses.perfusion.flow.inputfunction import InputFunction, input_function
 from pipeline.analyses.perfusion.flow.linear import IMPOSSIBLE, before_contrast
 from pipeline.analyses.perfusion.grid import SliceGrid
@@ -177,14 +182,17 @@ def _course(
     square, times = seen
     own_times = image.times_s[:, one.slice_index]
     core = blood_core(one.classes)
-    own, low = mean_curve(one.square, core), mean_curve(square, core)
-    if not (np.isfinite(own).all() and np.isfinite(low).all()):
+    own = mean_curve(one.square, core)
+    if not (np.isfinite(own).all() and np.isfinite(square).all()):
         return "samples of blood have no value"
+    step = float(np.median(np.diff(own_times)))
+    square = centred_on(square, core, (times, rise_s(own_times, own) - step), one.grid.spacing_mm)
+    low = mean_curve(square, core)
     early = rise_s(own_times, own) - rise_s(times, low)
-    if early > float(np.median(np.diff(own_times))):
+    if early > step:
         return (
-            f"contrast comes {early:.1f} s before that of the left ventricle's blood: it is that "
-            "of the right one"
+            f"contrast comes {early:.1f} s before that of the left ventricle's blood, as that of "
+            "the right one does"
         )
     if early < -LATEST_S:
         return f"contrast comes {-early:.1f} s after that of the left ventricle's blood"

@@ -10,7 +10,7 @@ from scipy.ndimage import shift
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice
 from pipeline.analyses.perfusion.concentration import SaturationRecovery, relative_signal
-from pipeline.analyses.perfusion.flow.bloodpool import brightest_with, rise_s
+from pipeline.analyses.perfusion.flow.bloodpool import brightest_with, centred_on, rise_s
 from pipeline.analyses.perfusion.flow.dual import DualInput, dual_input
 from pipeline.analyses.perfusion.flow.measure import flow_notes, measure_flow
 from pipeline.analyses.perfusion.flow.result import (
@@ -180,6 +180,35 @@ def test_images_that_lie_elsewhere_in_the_plane_are_read_by_their_place(
     assert found.peak == pytest.approx(whole.peak, rel=1e-6)
 
 
+@pytest.mark.parametrize("by_mm", [(0.0, 0.0), (8.0, -4.0), (-6.0, 8.0)])
+def test_a_pool_that_lies_beside_its_place_is_found(
+    by_mm: tuple[float, float], clipped: SegmentedSlice, arterial: ArterialImages
+) -> None:
+    """Another phase of the heart, or a breath within a beat."""
+    low = arterial.image
+    affine = low.affine.copy()
+    affine[:3, 3] += affine[:3, 1:3] @ (np.array(by_mm) / (1.6 * COARSENESS))
+    found = measured(clipped, images(replace(low, affine=affine)))
+    assert found.basis == DUAL
+    assert found.arterial_input is not None
+    assert found.arterial_input.peak == pytest.approx(5.0 * DOSE, rel=0.06)
+
+
+def test_the_search_passes_over_blood_that_comes_too_early() -> None:
+    """The right ventricle lies beside the left one, and is brighter."""
+    course = known(1.0)
+    rows, columns = np.indices((SIZE, SIZE))
+    right = 2.0 * np.interp(course.times_s + 4.0, course.times_s, course.blood)
+    square = np.zeros((len(course.times_s), SIZE, SIZE), dtype=np.float32)
+    left_pool = np.hypot(rows - 24, columns - 28) < 5
+    square[:, left_pool] = course.blood[:, None]
+    square[:, np.hypot(rows - 24, columns - 16) < 6] = right[:, None]
+    core = np.hypot(rows - 24, columns - 24) < 4
+    earliest = rise_s(course.times_s, course.blood) - 0.75
+    found = centred_on(square, core, (course.times_s, earliest), 1.6)
+    np.testing.assert_allclose(found[:, core].mean(axis=1), course.blood, rtol=0.05, atol=0.05)
+
+
 def earlier(series: TimeSeries, by_s: float) -> TimeSeries:
     """Return images whose contrast comes so much earlier, as that of the right ventricle does."""
     times = series.times_s[:, 0]
@@ -196,7 +225,7 @@ def test_the_right_ventricle_is_never_taken(
     assert found.basis is None
     (note,) = found.notes
     assert note.startswith("flow: dual sequence not used")
-    assert "it is that of the right one" in note
+    assert "as that of the right one does" in note
 
 
 def test_points_that_the_right_ventricle_shines_into_are_left_out() -> None:
