@@ -282,13 +282,29 @@ def demo_study_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the files.")],
     *,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another heart.")] = 1,
+    dual: Annotated[
+        bool, typer.Option("--dual", help="Rest and stress, by a dual sequence (docs/flow.md).")
+    ] = False,
+    dose: Annotated[
+        float | None,
+        typer.Option("--dose", min=0.1, max=5.0, help="With --dual, of the bolus; 2 is clipped."),
+    ] = None,
 ) -> None:
     """Generate a perfusion study of a numerical phantom as classic DICOM."""
-    from pipeline.demo import write_study
+    from pipeline.demo import write_dual_study, write_study
     from pipeline.phantom import perfusion_phantom
+    from pipeline.phantom.pair import dual_pair
 
     with complaints():
-        paths = write_study(perfusion_phantom(seed).image, folder, name=f"demonstration {seed}")
+        if dose is not None and not dual:
+            raise UnusableCall("--dose is of a study with --dual")
+        if dual:
+            pair = dual_pair(seed, dose or 1.0)
+            paths = write_dual_study(pair, folder, name=f"demonstration {seed}")
+            flows = pair.rest.mean_flow, pair.stress.mean_flow
+            typer.echo("flow of the wall: rest {:.2f}, stress {:.2f} ml/min/g".format(*flows))
+        else:
+            paths = write_study(perfusion_phantom(seed).image, folder, name=f"demonstration {seed}")
     typer.echo(f"{len(paths)} files in {folder}")
 
 

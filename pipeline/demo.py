@@ -9,7 +9,8 @@ References
 .. [C83] DICOM PS3.3, A.4 and C.8.3.1, MR Image IOD and module.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid5
@@ -22,12 +23,19 @@ from pydicom.valuerep import format_number_as_ds
 
 from pipeline.identity import JOB_NAMESPACE, derived_uid, digest_bytes
 from pipeline.imaging.volume import TimeSeries
+from pipeline.phantom.pair import PerfusionPair, StateTruth
 
 STARTED_AT = datetime(2026, 3, 2, 10, 0, 0, tzinfo=UTC)
 """When every made-up study began."""
 
 TRIGGER_DELAY_MS = 90.0
 """Delay from the R wave to the first slice of a beat [ms]."""
+
+SERIES = ("rest", "stress_aif", "stress")
+"""Series of a study of a dual sequence, in their order."""
+
+STRESS_LATER_S = 900.0
+"""How long after that at rest the series under stress of a study with both begins [s]."""
 
 IMPLEMENTATION_CLASS_UID = UID(derived_uid(JOB_NAMESPACE, "implementation class"))
 """Implementation Class UID (0002,0012) of files that this module writes."""
@@ -47,6 +55,29 @@ class StoredValues:
 
     intercept: float
     """Rescale Intercept (0028,1052)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Taken:
+    """Images of one sequence, as a study of a dual sequence has them."""
+
+    series: str
+    """Names their series."""
+
+    image: TimeSeries
+    """The images; times since the study began."""
+
+    delay_s: float
+    """Delay after saturation [s], written as Inversion Time."""
+
+    echo_s: float
+    """Echo time [s]."""
+
+    first_number: int
+    """Instance Number of the first."""
+
+    numbers_a_beat: int
+    """How many numbers a beat of their series takes."""
 
 
 def write_study(image: TimeSeries, folder: Path, *, name: str) -> tuple[Path, ...]:
@@ -76,6 +107,71 @@ def write_study(image: TimeSeries, folder: Path, *, name: str) -> tuple[Path, ..
             instance.InstanceNumber = number
             paths.append(write_instance(instance, folder / f"IM{number:05d}.dcm"))
     return tuple(paths)
+
+
+def write_dual_study(pair: PerfusionPair, folder: Path, *, name: str) -> tuple[Path, ...]:
+    """Write a study of rest and stress by a dual sequence, in both ways that scanners write it.
+
+    At rest the images of low resolution are in the series of the others, under stress they are a
+    series of their own. The headers state the delays after saturation.
+
+    Parameters
+    ----------
+    pair
+        The study, with the images of low resolution.
+    folder
+        Where the files go, a folder a series; made if it is missing.
+    name
+        Names the study: another name gives other UIDs.
+
+    Returns
+    -------
+        The files, series by series.
+    """
+    study = study_identity(pair.rest.phantom.image, name)
+    paths: list[Path] = []
+    for taken in (*_taken(pair.rest, "rest", "rest"), *_taken(pair.stress, "stress", "stress_aif")):
+        stored = stored_values(taken.image.array)
+        place = folder / taken.series
+        place.mkdir(parents=True, exist_ok=True)
+        for beat, index in np.ndindex(taken.image.array.shape[:2]):
+            number = taken.first_number + beat * taken.numbers_a_beat + index
+            instance = mr_instance(taken.image, stored, study, (beat, index))
+            instance.SeriesInstanceUID = derived_uid(study, taken.series)
+            instance.SeriesNumber = SERIES.index(taken.series) + 1
+            instance.SeriesDescription = f"Perfusion {taken.series.replace('_', ' ')}"
+            instance.SOPInstanceUID = derived_uid(study, f"{taken.series}/{number}")
+            instance.InstanceNumber = number
+            instance.InversionTime = _ds(1000.0 * taken.delay_s)
+            instance.EchoTime = _ds(1000.0 * taken.echo_s)
+            instance.MagneticFieldStrength = "1.5"
+            paths.append(write_instance(instance, place / f"IM{number:05d}.dcm"))
+    return tuple(paths)
+
+
+def _taken(truth: StateTruth, series: str, arterial_series: str) -> Iterator[_Taken]:
+    """Yield what is written of a state: its images of low resolution first, as in each beat."""
+    main, low = truth.phantom.image, truth.arterial
+    n_low, n_main = 0 if low is None else low.image.n_slices, main.n_slices
+    is_one = series == arterial_series
+    later_s = STRESS_LATER_S if series == "stress" else 0.0
+    if low is not None:
+        yield _Taken(
+            series=arterial_series,
+            image=replace(low.image, times_s=low.image.times_s + later_s),
+            delay_s=low.delay_s,
+            echo_s=low.echo_s,
+            first_number=1,
+            numbers_a_beat=n_low + n_main if is_one else n_low,
+        )
+    yield _Taken(
+        series=series,
+        image=replace(main, times_s=main.times_s + later_s),
+        delay_s=truth.delay_s,
+        echo_s=truth.echo_s,
+        first_number=1 + n_low if is_one else 1,
+        numbers_a_beat=n_low + n_main if is_one else n_main,
+    )
 
 
 def study_identity(image: TimeSeries, name: str) -> UUID:

@@ -34,6 +34,25 @@ class SourceFrame:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ArterialImages:
+    """Images of a dual sequence that sample the arterial input of a series.
+
+    They are acquired along with it, of a low resolution and with a short delay after saturation, so
+    that a dense bolus is not clipped.
+    """
+
+    image: TimeSeries
+    """The frames, one for each beat of the series, on one or more of its slices; their times are
+    those since the first frame of the series."""
+
+    frames: tuple[tuple[SourceFrame, ...], ...]
+    """Source of each frame, indexed ``[beat][slice]``."""
+
+    header: Dataset
+    """An instance of them without its pixel data, for their sequence. Never logged."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InputSeries:
     """A series over time, loaded and checked: what an analysis works on."""
 
@@ -65,6 +84,9 @@ class InputSeries:
 
     notes: tuple[str, ...] = ()
     """What a reader should know: missed beats, frames split off, estimated times."""
+
+    arterial: ArterialImages | None = None
+    """Images that sample its arterial input; None where there are none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,6 +23,7 @@ from pipeline.console import printable
 from pipeline.imaging.nifti import write_time_series, write_volume
 from pipeline.imaging.volume import TimeSeries
 from pipeline.infer.bundle import load_bundle
+from pipeline.ingest.inventory import take_inventory
 from pipeline.phantom import Phantom
 from tests.support.broken import write_broken_inputs
 from tests.support.runs import files_of
@@ -311,6 +312,17 @@ def test_the_demonstration_study_is_done(desk: Desk) -> None:
     made = desk.call("demo-study", desk.folder / "study")
     assert (made.returncode, made.stdout.split()[0]) == (0, "180")
     assert "1 done, 0 failed, 0 refused" in desk.run(desk.folder / "study").stdout
+
+
+def test_a_study_of_a_dual_sequence_is_two_series_with_their_input(desk: Desk) -> None:
+    made = desk.call("demo-study", desk.folder / "dual", "--dual", "--dose", "2")
+    assert made.returncode == 0, made.stderr
+    flows, files = made.stdout.splitlines()
+    assert flows.startswith("flow of the wall: rest ")
+    assert files.split()[0] == "480"
+    candidates = take_inventory([desk.folder / "dual"]).candidates
+    assert sorted((c.n_beats, c.n_slices, c.n_instances) for c in candidates) == [(60, 3, 240)] * 2
+    assert all("images of its arterial input" in c.notes[0] for c in candidates)
 
 
 def test_a_model_is_judged_on_labelled_series(desk: Desk, phantom: Phantom) -> None:

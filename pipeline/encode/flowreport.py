@@ -11,6 +11,7 @@ References
 
 from collections.abc import Mapping
 
+import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
     FindingSite,
@@ -23,7 +24,13 @@ from highdicom.sr import (
 )
 from pydicom.uid import MRImageStorage
 
-from pipeline.analyses.perfusion.flow.result import UNIT, FlowEstimate, FlowResult
+from pipeline.analyses.perfusion.flow.result import (
+    DUAL_IMAGES,
+    UNIT,
+    FlowEstimate,
+    FlowResult,
+    told_input,
+)
 from pipeline.analyses.perfusion.segmentnames import Layer
 from pipeline.encode.codes import (
     DECONVOLUTIONS,
@@ -36,7 +43,7 @@ from pipeline.encode.codes import (
     UNITS,
 )
 from pipeline.encode.context import EncodingContext
-from pipeline.study import SourceFrame
+from pipeline.study import InputSeries, SourceFrame
 
 ROLE = "report"
 
@@ -44,8 +51,33 @@ Place = tuple[int, int]
 """Slice and segment, -1 for all of them."""
 
 
+def arterial_source(flow: FlowResult | None, series: InputSeries) -> SourceFrame | None:
+    """Return the image of a dual sequence that shows the peak of the input function.
+
+    Parameters
+    ----------
+    flow
+        What was measured.
+    series
+        The series.
+
+    Returns
+    -------
+        None where the input function is that of the series' own images.
+    """
+    taken = None if flow is None else flow.arterial_input
+    if taken is None or taken.images != DUAL_IMAGES or series.arterial is None:
+        return None
+    off = np.abs(series.arterial.image.times_s - taken.peak_s)
+    beat, index = np.unravel_index(int(off.argmin()), off.shape)
+    return series.arterial.frames[int(beat)][int(index)]
+
+
 def flow_groups(
-    flow: FlowResult | None, shown: Mapping[int, SourceFrame], context: EncodingContext
+    flow: FlowResult | None,
+    shown: Mapping[int, SourceFrame],
+    context: EncodingContext,
+    arterial: SourceFrame | None = None,
 ) -> list[MeasurementsAndQualitativeEvaluations]:
     """Return a group for the mean, for each slice and for each segment, over all of the wall.
 
@@ -57,6 +89,8 @@ def flow_groups(
         The frame that each slice is shown by.
     context
         What the report is made under.
+    arterial
+        The image of a dual sequence that shows the peak of the input function; None without one.
     """
     if flow is None or flow.arterial_input is None:
         return []
@@ -66,8 +100,11 @@ def flow_groups(
             index = -1 if each.slice_index is None else each.slice_index
             found.setdefault((index, each.segment or -1), []).append(each)
     inputs = flow.arterial_input.slice_index
+    also = [] if arterial is None else [arterial]
     return [
-        _group(place, estimates, (flow, shown[inputs if place[0] < 0 else place[0]]), context)
+        _group(
+            place, estimates, (flow, [shown[inputs if place[0] < 0 else place[0]], *also]), context
+        )
         for place, estimates in sorted(found.items())
     ]
 
@@ -75,13 +112,15 @@ def flow_groups(
 def _group(
     place: Place,
     estimates: list[FlowEstimate],
-    seen: tuple[FlowResult, SourceFrame],
+    seen: tuple[FlowResult, list[SourceFrame]],
     context: EncodingContext,
 ) -> MeasurementsAndQualitativeEvaluations:
     """Return the group of a wall or a segment."""
     index, segment = place
-    flow, source = seen
-    has_frames = source.sop_class_uid != MRImageStorage
+    flow, sources = seen
+    told = [f"basis of flow: {flow.basis}"]
+    if flow.arterial_input is not None and flow.arterial_input.images == DUAL_IMAGES:
+        told.append(f"input function of flow: {told_input(flow.arterial_input)}")
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=context.uid(ROLE, f"flow/{index}/{segment}"), identifier=_called(estimates[0], flow)
@@ -93,15 +132,18 @@ def _group(
             name=context.bundle_name,
             version=context.bundle_version,
             family=NEURAL_NETWORK,
-            parameters=[f"basis of flow: {flow.basis}"],
+            parameters=told,
         ),
         measurements=[_measurement(each, flow) for each in estimates],
         source_images=[
             SourceImageForMeasurementGroup(
                 referenced_sop_class_uid=source.sop_class_uid,
                 referenced_sop_instance_uid=source.sop_instance_uid,
-                referenced_frame_numbers=[source.frame_number] if has_frames else None,
+                referenced_frame_numbers=None
+                if source.sop_class_uid == MRImageStorage
+                else [source.frame_number],
             )
+            for source in sources
         ],
     )
 

@@ -45,7 +45,7 @@ from pipeline.encode.codes import (
     private_scheme,
 )
 from pipeline.encode.context import EncodingContext
-from pipeline.encode.flowreport import flow_groups
+from pipeline.encode.flowreport import arterial_source, flow_groups
 from pipeline.encode.provenance import identification, observer, person, settle
 from pipeline.encode.segmentreport import Group, segment_groups
 from pipeline.encode.sources import SINGLE_FRAME, slice_of
@@ -87,7 +87,8 @@ def report_object(
         if _measured(result.measurements, found, structure)
     ]
     groups += segment_groups(result, shown, context)
-    groups += flow_groups(result.flow, shown, context)
+    arterial = arterial_source(result.flow, series)
+    groups += flow_groups(result.flow, shown, context, arterial)
     report = MeasurementReport(
         observation_context=ObservationContext(
             observer_person_context=person(context), observer_device_context=observer(context)
@@ -97,7 +98,10 @@ def report_object(
         title=codes.DCM.ImagingMeasurementReport,
     )
     instance = Comprehensive3DSR(
-        evidence=[regions, *evidence(list(shown.values()), header)],
+        evidence=[
+            regions,
+            *evidence([*shown.values(), *([] if arterial is None else [arterial])], header),
+        ],
         content=report[0],
         is_complete=True,
         is_final=False,

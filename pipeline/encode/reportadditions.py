@@ -2,7 +2,13 @@
 
 from collections.abc import Iterator
 
-from pipeline.analyses.perfusion.flow.result import FERMI, MODEL_FREE, UNIT, FlowResult
+from pipeline.analyses.perfusion.flow.result import (
+    FERMI,
+    MODEL_FREE,
+    UNIT,
+    FlowResult,
+    told_input,
+)
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.analyses.perfusion.verdict import SeriesTrust, SliceTrust
 from pipeline.encode.reportlines import Line, ReportAddition
@@ -79,4 +85,6 @@ def _flow_lines(flow: FlowResult) -> Iterator[Line]:
         yield "Mean" if place is None else f"Slice {place + 1}", ", ".join(said)
     if not walls:
         yield "Slices", "no wall has an estimate"
+    if flow.arterial_input is not None:
+        yield "Input", told_input(flow.arterial_input)
     yield "Interval", "95 %, of noise alone"

@@ -43,6 +43,8 @@ def classic_frame(header: Dataset, instance: Instance) -> Frame:
             f"convolution kernel {text(header, 'ConvolutionKernel') or '-'}",
             f"values in {values.unit or 'no unit'}",
         ),
+        delay_ms=optional_number(header, "InversionTime"),
+        echo_ms=optional_number(header, "EchoTime"),
         slope=values.slope,
         intercept=values.intercept,
         unit=values.unit,

@@ -87,6 +87,8 @@ def _frame(
         plane=_plane(header, groups),
         times=_times(header, groups, number, temporal),
         contrast=(*_contrast(header, groups), f"values in {values.unit or 'no unit'}"),
+        delay_ms=optional_number(groups.group("MRModifierSequence"), "InversionTimes"),
+        echo_ms=optional_number(groups.group("MREchoSequence"), "EffectiveEchoTime"),
         slope=values.slope,
         intercept=values.intercept,
         unit=values.unit,

@@ -164,6 +164,12 @@ class Frame:
     contrast: tuple[str, ...]
     """What it was acquired with: sequence, flip angle, echo time, image type."""
 
+    delay_ms: float | None = None
+    """Inversion Time (0018,0082) [ms], which scanners write the delay after a saturation as."""
+
+    echo_ms: float | None = None
+    """Echo Time (0018,0081) [ms], where stated."""
+
     slope: float
     """Rescale Slope (0028,1053)."""
 

@@ -18,6 +18,7 @@ from pipeline.ingest.beats import RAGGED_END
 from pipeline.ingest.candidate import Candidate, Refusal
 from pipeline.ingest.collect import Collection, collect
 from pipeline.ingest.consistency import check_identity, grouped, one_of_each
+from pipeline.ingest.dualseries import join_arterial
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.intake import BrokenInstance, Intake, file_refusal, take_in
 from pipeline.ingest.limits import Limits, in_force
@@ -89,7 +90,8 @@ def take_inventory(
     mixed = take_out_mixed(intake)
     assemblies, refusals = _assembled(intake, limits)
     others, other_refusals = _others(intake.others)
-    candidates = [_candidate(assembly) for assembly in join_slices(assemblies, limits)]
+    whole = join_arterial(join_slices(assemblies, limits))
+    candidates = [_candidate(assembly) for assembly in whole]
     videos, video_refusals = _videos(intake.dicom_videos)
     return Inventory(
         candidates=(

@@ -10,6 +10,7 @@ References
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -20,14 +21,15 @@ from pydicom.tag import BaseTag
 from pipeline.errors import UnreadableFile
 from pipeline.identity import digest_bytes, digest_set
 from pipeline.imaging.volume import TimeSeries
+from pipeline.ingest.arterial import ArterialFrames
 from pipeline.ingest.consistency import grouped
 from pipeline.ingest.decoding import Decoder, side_by_side
 from pipeline.ingest.dicomfile import DECODE_ERRORS, parse
 from pipeline.ingest.frame import Frame, Instance, NativePixels
 from pipeline.ingest.pixelmodule import COMPRESSED
-from pipeline.ingest.series import Assembly
+from pipeline.ingest.series import NOT_USED, Assembly
 from pipeline.quiet import quietly
-from pipeline.study import InputSeries, SourceFrame
+from pipeline.study import ArterialImages, InputSeries, SourceFrame
 
 LONGEST_VALUE = 4
 """Bytes of the longest stored value that is read."""
@@ -41,25 +43,52 @@ def load_series(assembly: Assembly) -> InputSeries:
     UnreadableFile
         If pixel data is damaged, or a file is no longer what it was.
     """
-    array = np.empty(assembly.shape, dtype=np.float32)
+    image, header = _loaded(assembly)
+    series = _input_series(assembly, image, header)
+    if assembly.arterial is None:
+        return series
+    try:
+        image, header = _loaded(assembly.arterial)
+    except UnreadableFile as error:
+        for frame in assembly.arterial.frames:
+            # A file that has changed is another input, whatever it is used for.
+            _content(frame.instance)
+        return replace(series, notes=(*series.notes, f"{NOT_USED}: {error}"))
+    frames = _sources(assembly.arterial)
+    return replace(series, arterial=ArterialImages(image=image, frames=frames, header=header))
+
+
+def _loaded(placed: Assembly | ArterialFrames) -> tuple[TimeSeries, Dataset]:
+    """Read the pixels of frames that were placed, and the header of the first."""
+    array = np.empty(placed.shape, dtype=np.float32)
     places = {
         (frame.instance.sop_instance_uid, frame.number): (beat, index)
-        for index, members in enumerate(assembly.slices)
+        for index, members in enumerate(placed.slices)
         for beat, frame in enumerate(members)
     }
-    first = assembly.slices[0][0]
+    first = placed.slices[0][0]
     header = Dataset()
     with quietly():
-        for frames, content, stored in _read(assembly):
+        for frames, content, stored in _read(placed):
             for frame in frames:
                 place = places[frame.instance.sop_instance_uid, frame.number]
                 array[place] = _modality_values(stored[frame.number - 1], frame)
             if frames[0].instance is first.instance:
                 header = _header(content)
-    return _input_series(assembly, array, header)
+    image = TimeSeries(
+        array=array,
+        affine=placed.affine,
+        times_s=placed.times_s,
+        times_are_estimated=isinstance(placed, Assembly) and placed.times_are_estimated,
+        frame_of_reference_uid=first.plane.frame_of_reference_uid,
+        unit=first.unit,
+    )
+    return image, header
 
 
-def _read(assembly: Assembly) -> Iterator[tuple[list[Frame], bytes, NDArray[np.generic]]]:
+def _read(
+    placed: Assembly | ArterialFrames,
+) -> Iterator[tuple[list[Frame], bytes, NDArray[np.generic]]]:
     """Yield the frames of each instance with its file and its stored values."""
 
     def read(
@@ -68,8 +97,8 @@ def _read(assembly: Assembly) -> Iterator[tuple[list[Frame], bytes, NDArray[np.g
         content = _content(frames[0].instance)
         return frames, content, _stored_values(content, frames, decoder)
 
-    instances = grouped(assembly.frames, lambda f: f.instance.sop_instance_uid)
-    if any(f.instance.transfer_syntax_uid in COMPRESSED for f in assembly.frames):
+    instances = grouped(placed.frames, lambda f: f.instance.sop_instance_uid)
+    if any(f.instance.transfer_syntax_uid in COMPRESSED for f in placed.frames):
         yield from side_by_side(read, instances)
         return
     # No other process is waited for: threads would only keep each other waiting.
@@ -78,7 +107,7 @@ def _read(assembly: Assembly) -> Iterator[tuple[list[Frame], bytes, NDArray[np.g
             yield read(frames, decoder)
 
 
-def _input_series(assembly: Assembly, array: NDArray[np.float32], header: Dataset) -> InputSeries:
+def _input_series(assembly: Assembly, image: TimeSeries, header: Dataset) -> InputSeries:
     """Return the record that travels on."""
     first = assembly.slices[0][0]
     series_uids = dict.fromkeys(m[0].instance.series_instance_uid for m in assembly.slices)
@@ -86,21 +115,19 @@ def _input_series(assembly: Assembly, array: NDArray[np.float32], header: Datase
         label=first.instance.series_instance_uid,
         study_instance_uid=first.instance.study_instance_uid,
         series_instance_uids=tuple(series_uids),
-        image=TimeSeries(
-            array=array,
-            affine=assembly.affine,
-            times_s=assembly.times_s,
-            times_are_estimated=assembly.times_are_estimated,
-            frame_of_reference_uid=first.plane.frame_of_reference_uid,
-            unit=first.unit,
-        ),
-        frames=tuple(
-            tuple(_source(members[beat]) for members in assembly.slices)
-            for beat in range(assembly.shape[0])
-        ),
+        image=image,
+        frames=_sources(assembly),
         header=header,
         input_digest=digest_set(i.sha256 for i in assembly.instances),
         notes=assembly.notes,
+    )
+
+
+def _sources(placed: Assembly | ArterialFrames) -> tuple[tuple[SourceFrame, ...], ...]:
+    """Return where each frame comes from, indexed ``[beat][slice]``."""
+    return tuple(
+        tuple(_source(members[beat]) for members in placed.slices)
+        for beat in range(placed.shape[0])
     )
 
 

@@ -4,6 +4,7 @@ The stages downstream trust what leaves this module: one patient, one study, one
 slice at every beat. A series that is not like that is refused with the instances that show it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InconsistentSeries, UnreadableFile
+from pipeline.ingest.arterial import ArterialFrames, arterial_frames
 from pipeline.ingest.beats import check_declared, order_beats
 from pipeline.ingest.consistency import check_identity, check_space
 from pipeline.ingest.contrast import split_off
 from pipeline.ingest.frame import Frame, Instance
 from pipeline.ingest.limits import Limits
 from pipeline.ingest.slices import grid_affine, slices_of
+
+NOT_USED = "images of the arterial input are not used"
+"""Beginning of the note on images of a dual sequence that do not fit their series."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +45,9 @@ class Assembly:
 
     notes: tuple[str, ...]
     """What was noticed."""
+
+    arterial: ArterialFrames | None = None
+    """Images of a dual sequence that sample its arterial input; None where there are none."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -75,8 +83,8 @@ def assemble(instances: Sequence[Instance], frames: Sequence[Frame], limits: Lim
     check_identity(instances)
     check_space(frames)
     check_declared(frames)
-    main, notes = split_off(frames)
-    slices = slices_of(main)
+    split = split_off(frames)
+    slices = slices_of(split.main)
     beats = order_beats(slices)
     assembly = Assembly(
         slices=beats.slices,
@@ -84,8 +92,10 @@ def assemble(instances: Sequence[Instance], frames: Sequence[Frame], limits: Lim
         times_s=beats.times_s,
         times_are_estimated=beats.times_are_estimated,
         instances=tuple(instances),
-        notes=(*notes, *_count_note(instances, frames), *beats.notes),
+        notes=(*split.notes, *_count_note(instances, frames), *beats.notes),
     )
+    if split.arterial:
+        assembly = with_arterial(assembly, split.arterial)
     _check_size(assembly, limits)
     return assembly
 
@@ -127,7 +137,26 @@ def _joined(alike: list[Assembly], limits: Limits) -> list[Assembly]:
         return [replace(a, notes=(*a.notes, note)) for a in alike]
     notes = dict.fromkeys(note for a in alike for note in a.notes)
     notes |= dict.fromkeys(one.notes)
-    return [replace(one, notes=(f"{len(alike)} series of one slice each joined", *notes))]
+    told = f"{len(alike)} series of one slice each joined"
+    joined = replace(one, notes=(told, *notes))
+    sampled = [a.arterial.frames for a in alike if a.arterial is not None]
+    return [with_arterial(joined, sampled[0]) if sampled else joined]
+
+
+def with_arterial(assembly: Assembly, frames: Sequence[Frame]) -> Assembly:
+    """Return a series with the images that sample its arterial input, or with a note why not.
+
+    Parameters
+    ----------
+    assembly
+        The series.
+    frames
+        The images, in any order.
+    """
+    found = arterial_frames(frames, assembly.slices)
+    if isinstance(found, str):
+        return replace(assembly, notes=(*assembly.notes, f"{NOT_USED}: {found}"))
+    return replace(assembly, arterial=found)
 
 
 def _one_acquisition(one: Assembly, other: Assembly) -> bool:
@@ -141,7 +170,7 @@ def _one_acquisition(one: Assembly, other: Assembly) -> bool:
         and same_cosines
         and _kind(a) == _kind(b)
         and abs(a.height_mm - b.height_mm) > 0.1
-        and _overlap(one, other)
+        and overlap(one, other)
     )
 
 
@@ -152,7 +181,7 @@ def _kind(frame: Frame) -> tuple[object, ...]:
     return (study, patient, frame.plane.frame_of_reference_uid, spacing, *frame.contrast)
 
 
-def _overlap(one: Assembly, other: Assembly) -> bool:
+def overlap(one: Assembly, other: Assembly) -> bool:
     """Tell whether two slices were acquired interleaved: for most of their time together."""
     first, second = _span(one), _span(other)
     if first is None or second is None:
@@ -183,8 +212,9 @@ def _count_note(instances: Sequence[Instance], frames: Sequence[Frame]) -> tuple
 
 def _check_size(assembly: Assembly, limits: Limits) -> None:
     """Refuse a series that is too large to hold."""
-    n_frames = len(assembly.frames)
-    n_bytes = 4 * int(np.prod([int(n) for n in assembly.shape], dtype=object))
+    shapes = [assembly.shape, *([assembly.arterial.shape] if assembly.arterial else [])]
+    n_frames = sum(beats * slices for beats, slices, _, _ in shapes)
+    n_bytes = sum(4 * math.prod(int(n) for n in shape) for shape in shapes)
     if n_frames > limits.max_frames or n_bytes > limits.max_pixel_bytes:
         raise UnreadableFile(
             f"{n_frames} frames of {n_bytes} bytes, limits {limits.max_frames} and "

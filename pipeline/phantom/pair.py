@@ -14,8 +14,15 @@ from pipeline.imaging.volume import TimeSeries
 from pipeline.phantom.acquisition import acquired, coil_shading, draw_sequence, stored
 from pipeline.phantom.chest import draw_chest
 from pipeline.phantom.draws import TYPICAL_SPREAD, Draws
+from pipeline.phantom.dual import (
+    ArterialTruth,
+    BasalSlice,
+    DualSettings,
+    arterial_truth,
+    dosed,
+)
 from pipeline.phantom.heart import draw_heart, insertions_mm
-from pipeline.phantom.kinetics import Perfusion, contrast_curves, draw_bed
+from pipeline.phantom.kinetics import Curves, Perfusion, contrast_curves, draw_bed
 from pipeline.phantom.motion import displaced, heart_motion
 from pipeline.phantom.perfusion import (
     FRAME_OF_REFERENCE_UID,
@@ -31,7 +38,7 @@ from pipeline.phantom.placement import Placement, binned, short_axis_affine
 from pipeline.phantom.signals import TissueSignals, tissue_signals
 from pipeline.phantom.tissue import Tissue
 
-ANATOMY, SIGNALS, REST, STRESS = 0, 1, 2, 3
+ANATOMY, SIGNALS, REST, STRESS, DUAL = 0, 1, 2, 3, 4
 """Streams of random numbers of a seed."""
 
 REST_FLOW, STRESS_RISE = (0.6, 1.2), (2.0, 4.0)
@@ -43,6 +50,12 @@ stress."""
 
 DEFECT_WIDTH = (0.6, 1.3)
 """Half the angle of a defect [rad]."""
+
+MYOCARDIUM = 1
+"""Value of the labels."""
+
+BLOOD_TO_NOISE = 30.0
+"""Largest signal of blood over the noise of a channel, of a study as a scanner makes it."""
 
 ARRIVAL_BEATS = (5.0, 10.0)
 """When the bolus reaches the right ventricle [beats]: both series show the time before it."""
@@ -64,6 +77,17 @@ class StateTruth:
 
     delay_s: float
     """From the saturation to the centre of k-space [s]."""
+
+    echo_s: float
+    """Echo time [s]."""
+
+    arterial: ArterialTruth | None = None
+    """Its images of low resolution; None where no dual sequence was asked for."""
+
+    @property
+    def mean_flow(self) -> float:
+        """Mean flow of the wall of all slices [ml/min/g]."""
+        return float(np.nanmean(self.flow[self.phantom.labels == MYOCARDIUM]))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +130,12 @@ class _Anatomy:
     """The myocardium under stress."""
 
 
-def perfusion_pair(seed: int, settings: PhantomSettings, blood_to_noise: float) -> PerfusionPair:
+def perfusion_pair(
+    seed: int,
+    settings: PhantomSettings,
+    blood_to_noise: float,
+    dual: DualSettings | None = None,
+) -> PerfusionPair:
     """Generate a study of rest and stress. The same arguments give the same bytes.
 
     Parameters
@@ -117,15 +146,30 @@ def perfusion_pair(seed: int, settings: PhantomSettings, blood_to_noise: float) 
         What is asked of it.
     blood_to_noise
         Largest signal of the left ventricle's blood over the noise of a channel.
+    dual
+        What is asked of a dual sequence; None for none.
     """
     spread = 1.0 if settings.randomise else TYPICAL_SPREAD
     anatomy = _anatomy(Draws(rng=np.random.default_rng([seed, ANATOMY]), spread=spread), settings)
     asked = {REST: anatomy.rest, STRESS: anatomy.stress}
     states = {
-        stream: _state((seed, stream, spread), anatomy, perfusion, settings, blood_to_noise)
+        stream: _state((seed, stream, spread), anatomy, perfusion, settings, (blood_to_noise, dual))
         for stream, perfusion in asked.items()
     }
     return PerfusionPair(rest=states[REST], stress=states[STRESS])
+
+
+def dual_pair(seed: int, dose: float) -> PerfusionPair:
+    """Generate a study of rest and stress by a dual sequence, as a scanner makes it.
+
+    Parameters
+    ----------
+    seed
+        Names the study.
+    dose
+        Dose of the bolus, relative to the one that is drawn.
+    """
+    return perfusion_pair(seed, PhantomSettings(), BLOOD_TO_NOISE, DualSettings(dose=dose))
 
 
 def _anatomy(draws: Draws, settings: PhantomSettings) -> _Anatomy:
@@ -163,18 +207,22 @@ def _state(
     anatomy: _Anatomy,
     perfusion: Perfusion,
     settings: PhantomSettings,
-    blood_to_noise: float,
+    taken: tuple[float, DualSettings | None],
 ) -> StateTruth:
-    """Draw one state."""
+    """Draw one state, taken with so much blood over noise, and by a dual sequence or none."""
     seed, stream, spread = source
+    blood_to_noise, dual = taken
     draws = Draws(rng=np.random.default_rng([seed, stream]), spread=spread)
     times = beat_times(draws, settings)
     interval_s = float(times.max()) / max(len(times) - 1, 1)
     motion = heart_motion(draws, times)
     arrival_s = draws.between(*ARRIVAL_BEATS) * interval_s
-    curves = contrast_curves(draws, float(times.max()), arrival_s, perfusion)
+    tissue = perfusion if dual is None else dual.tissue(perfusion)
+    curves = contrast_curves(draws, float(times.max()), arrival_s, tissue)
+    curves = curves if dual is None else dosed(curves, dual.dose)
     shared = Draws(rng=np.random.default_rng([seed, SIGNALS]), spread=spread)
     sequence = draw_sequence(shared)
+    sequence = sequence if dual is None else dual.sequences(sequence)[0]
     signals = tissue_signals(shared, sequence, curves)
     noise = signals.brightest_blood / blood_to_noise
     still = _still(anatomy, signals, times)
@@ -198,7 +246,29 @@ def _state(
         still=replace(image, array=seen),
         flow=np.stack([_flow(maps, perfusion) for maps in anatomy.maps]),
         delay_s=sequence.recovery_s,
+        echo_s=sequence.echo_s,
+        arterial=None
+        if dual is None
+        else arterial_truth(
+            Draws(rng=np.random.default_rng([seed, stream, DUAL]), spread=spread),
+            image,
+            BasalSlice(
+                place=anatomy.here[-1],
+                maps=anatomy.maps[-1],
+                motion=motion,
+                shading=anatomy.shading,
+            ),
+            (_low_signals((seed, spread), dual, curves), curves, dual),
+            noise,
+        ),
     )
+
+
+def _low_signals(source: tuple[int, float], dual: DualSettings, curves: Curves) -> TissueSignals:
+    """Return the signals of the same tissues by the dual sequence."""
+    seed, spread = source
+    shared = Draws(rng=np.random.default_rng([seed, SIGNALS]), spread=spread)
+    return tissue_signals(shared, dual.sequences(draw_sequence(shared))[1], curves)
 
 
 def _still(

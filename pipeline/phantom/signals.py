@@ -21,6 +21,9 @@ class TissueSignals:
     values: NDArray[np.float64]
     """Signal. Shape ``(tissues, steps)``."""
 
+    concentrations: NDArray[np.float64]
+    """Contrast agent [mmol/l]. Shape ``(tissues, steps)``."""
+
     @property
     def brightest_blood(self) -> float:
         """Largest signal of the left ventricle's blood."""
@@ -60,4 +63,8 @@ def tissue_signals(draws: Draws, sequence: Sequence, curves: Curves) -> TissueSi
         density * signal(sequence, concentration, t1_s)
         for density, t1_s, concentration in (rows[tissue] for tissue in Tissue)
     ]
-    return TissueSignals(times_s=curves.times_s, values=np.stack(values))
+    return TissueSignals(
+        times_s=curves.times_s,
+        values=np.stack(values),
+        concentrations=np.stack([rows[tissue][2] for tissue in Tissue]),
+    )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.analyses.perfusion.aha import Insertions
 from pipeline.analyses.perfusion.flow.result import flow_outcome, of_signals
-from pipeline.analyses.perfusion.remeasure import CLASSES, Found, Said, remeasured
+from pipeline.analyses.perfusion.remeasure import CLASSES, Acquired, Found, Said, remeasured
 from pipeline.analyses.perfusion.result import (
     AhaResult,
     AhaSlice,
@@ -158,9 +158,11 @@ def remeasure(
         labels = _unpacked(before.segmentation, correction.content)
     try:
         grid, stated = _grid(past, configuration), read_out_of(series.header)
-        read_out = None if isinstance(stated, str) else stated
+        acquired = Acquired(
+            read_out=None if isinstance(stated, str) else stated, arterial=series.arterial
+        )
         model = grid, configuration.perfusion.motion
-        result = remeasured(series.image, before, labels, model, said, read_out)
+        result = remeasured(series.image, before, labels, model, said, acquired)
     except AnalysisFailed as problem:
         raise ReviewRefused(str(problem)) from problem
     return result, series

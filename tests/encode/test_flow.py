@@ -10,6 +10,8 @@ import pytest
 
 from pipeline.analyses.perfusion.flow.result import (
     CONCENTRATION,
+    DUAL,
+    DUAL_IMAGES,
     RESEARCH,
     ArterialInput,
     FlowEstimate,
@@ -19,10 +21,12 @@ from pipeline.demo import write_study
 from pipeline.encode.perfusion import encode_perfusion
 from pipeline.imaging.nifti import read_volume
 from pipeline.imaging.volume import TimeSeries
+from pipeline.ingest.inventory import take_inventory
 from pipeline.study import InputSeries
 from tests.encode.test_objects import assert_same_volume, complaints
+from tests.support.dualsequence import coarse, dual_instances, sharp
 from tests.support.results import CONTEXT, result_on
-from tests.support.traps import stack
+from tests.support.traps import stack, write_all
 from tests.support.vendors import STYLES, through
 
 
@@ -140,6 +144,32 @@ def test_what_is_of_signals_is_marked_in_every_output(source: InputSeries, tmp_p
     assert "Research, from signal" in instance.SeriesDescription
     assert (found / "flow_research.nii.gz").is_file()
     assert not (found / "flow.nii.gz").exists()
+
+
+def test_the_image_of_a_dual_sequence_is_a_source_of_each_flow(tmp_path: Path) -> None:
+    image = sharp()
+    instances = dual_instances(image, coarse(image), own_series=True)
+    (candidate,) = take_inventory([write_all(instances, tmp_path / "in")]).candidates
+    series = candidate.load()
+    assert isinstance(series, InputSeries)
+    assert series.arterial is not None
+    flow = flow_on(series.image, DUAL)
+    assert flow.arterial_input is not None
+    at_peak = float(series.arterial.image.times_s[7, 0])
+    taken = replace(flow.arterial_input, images=DUAL_IMAGES, peak_s=at_peak, own_peak=3.0)
+    result = replace(result_on(series.image), flow=replace(flow, arterial_input=taken))
+    (tmp_path / "out").mkdir()
+    encode_perfusion(result, series, CONTEXT, tmp_path / "out")
+    path = tmp_path / "out" / "report.dcm"
+    assert complaints(path) == []
+    shown = series.arterial.frames[7][0].sop_instance_uid
+    groups = highdicom.sr.srread(path).content.get_image_measurement_groups()
+    of_flow = [g for g in groups if str(g.tracking_identifier).startswith("flow of")]
+    assert len(of_flow) == 3
+    for group in of_flow:
+        uids = [s.referenced_sop_instance_uid for s in group.source_images]
+        assert (len(uids), uids[1]) == (2, shown)
+    assert "peak 5.0 mmol/l; images of the series: peak 3.0 mmol/l" in path.read_text("latin-1")
 
 
 def test_a_refused_flow_changes_nothing_but_the_page_that_says_why(

@@ -254,7 +254,7 @@ def test_proton_density_frames_are_split_off(tmp_path: Path) -> None:
     )
 
 
-def test_low_resolution_input_function_frames_are_split_off(tmp_path: Path) -> None:
+def test_low_resolution_input_function_frames_are_kept_beside_the_series(tmp_path: Path) -> None:
     instances = series()
     low = instances_of(stack(N_BEATS, n_slices=1), "low")
     for number, instance in enumerate(low):
@@ -268,7 +268,9 @@ def test_low_resolution_input_function_frames_are_split_off(tmp_path: Path) -> N
         del instance.TemporalPositionIdentifier, instance.NumberOfTemporalPositions
     candidate = accepted(instances + low, tmp_path)
     assert (candidate.n_beats, candidate.rows, candidate.columns) == (N_BEATS, ROWS, COLUMNS)
-    assert candidate.notes == (f"20 frames split off: matrix 3x3 against {ROWS}x{COLUMNS}",)
+    assert candidate.notes == (
+        f"20 frames kept as images of its arterial input: matrix 3x3 against {ROWS}x{COLUMNS}",
+    )
 
 
 def test_one_frame_of_another_flip_angle_amid_the_others_is_refused(tmp_path: Path) -> None:

@@ -70,6 +70,10 @@ class SegmentedSlice:
     insertions: Insertions | None = None
     """What a person has said of its insertions; None has them found."""
 
+    shifts_mm: NDArray[np.float64] | None = None
+    """Where the heart lies on each beat, relative to its place in the segmentation, along rows and
+    columns [mm]; None where it stands still. Shape ``(beats, 2)``."""
+
 
 def measure_segments(
     found: Sequence[SegmentedSlice], image: TimeSeries, read_out: ReadOut | None = None

@@ -99,7 +99,7 @@ def _assemble(
     read_out = None if isinstance(stated, str) else stated
     segmented = list(_segmented_slices(found))
     aha = measure_segments(segmented, image, read_out)
-    flow = measure_flow(segmented, image, aha, settings.flow, read_out)
+    flow = measure_flow(segmented, image, aha, settings.flow, read_out, series.arterial)
     slices = tuple(_slice_result(series, i, f, curves, pool) for i, f in enumerate(found))
     trust = assess(signs_on(found), pool.trust)
     return PerfusionResult(
@@ -152,6 +152,7 @@ def _segmented_slices(found: list[SliceAnalysis]) -> Iterator[SegmentedSlice]:
                 square=one.prepared.square,
                 classes=one.classes,
                 grid=one.prepared.grid,
+                shifts_mm=one.prepared.shifts_mm,
             )
 
 

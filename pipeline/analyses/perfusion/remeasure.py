@@ -32,7 +32,7 @@ from pipeline.analyses.perfusion.sequence import ReadOut
 from pipeline.analyses.perfusion.settings import FLOW_OF_SIGNALS, ModelGrid
 from pipeline.errors import AnalysisFailed
 from pipeline.imaging.volume import TimeSeries, Volume
-from pipeline.study import Measurement
+from pipeline.study import ArterialImages, Measurement
 
 DRAWN = "contours by a reader"
 """What stands for the chosen member of a slice that a person has drawn on."""
@@ -87,13 +87,24 @@ class Said:
     """Where the right ventricle meets the left one, by slice; on others it is found."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acquired:
+    """How a series was acquired."""
+
+    read_out: ReadOut | None = None
+    """Its sequence; None where it is not known."""
+
+    arterial: ArterialImages | None = None
+    """Images of a dual sequence that sample its arterial input; None where there are none."""
+
+
 def remeasured(
     image: TimeSeries,
     before: Found,
     labels: NDArray[np.uint8],
     model: tuple[ModelGrid, str],
     said: Said | None = None,
-    read_out: ReadOut | None = None,
+    acquired: Acquired | None = None,
 ) -> PerfusionResult:
     """Return a result with other labels, or other insertions of the right ventricle.
 
@@ -109,8 +120,8 @@ def remeasured(
         The grid that the bundle's pool was trained on, and how motion is corrected.
     said
         What the reader has said beside the labels.
-    read_out
-        The sequence of the series; None where it is not known.
+    acquired
+        How the series was acquired, as far as that is known.
 
     Raises
     ------
@@ -119,7 +130,8 @@ def remeasured(
     """
     if not (labels == MYOCARDIUM).any():
         raise AnalysisFailed("the corrected labels hold no myocardium on any slice")
-    said = said or Said()
+    said, acquired = said or Said(), acquired or Acquired()
+    read_out = acquired.read_out
     chosen, insertions = said.members, said.insertions
     prepared = [_prepared(image, before, labels, index, model) for index in range(image.n_slices)]
     curves = _curves(image.times_s, prepared, labels)
@@ -139,7 +151,7 @@ def remeasured(
     segmented = list(_segmented(slices, prepared, labels, insertions))
     anew = measure_segments(segmented, image, read_out)
     aha = _segments(before.aha, anew, [c or i in insertions for i, c in enumerate(changed)])
-    flow = measure_flow(segmented, image, aha, before.flow_of_signals, read_out)
+    flow = measure_flow(segmented, image, aha, before.flow_of_signals, read_out, acquired.arterial)
     kept = tuple(
         note
         for note in before.notes
@@ -277,6 +289,7 @@ def _segmented(
                 classes=on_square(labels[index], ready.grid),
                 grid=ready.grid,
                 insertions=insertions.get(index),
+                shifts_mm=ready.shifts_mm,
             )
 
 

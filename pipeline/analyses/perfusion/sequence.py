@@ -50,22 +50,26 @@ class ReadOut:
     """As the myocardium is."""
 
 
-def read_out_of(header: Dataset | None) -> ReadOut | str:
+def read_out_of(header: Dataset | None, delays_s: tuple[float, float] = DELAYS_S) -> ReadOut | str:
     """Return the sequence of a series, or why it is not known.
 
     Parameters
     ----------
     header
         An instance of the series; None for a series without DICOM.
+    delays_s
+        Shortest and longest delay that is one of saturation recovery [s].
     """
     if header is None:
         return "the source has no header"
-    delay_s = _number(header, "InversionTime") / 1000.0
-    if not DELAYS_S[0] <= delay_s <= DELAYS_S[1]:
+    stated, keyword = _preparation(header)
+    delay_s = _number(stated, keyword) / 1000.0
+    if not delays_s[0] <= delay_s <= delays_s[1]:
         return "the source states no saturation delay as Inversion Time (0018,0082)"
     sequence = header.get("ScanningSequence") or ()
     kinds = {sequence} if isinstance(sequence, str) else set(sequence)
-    if "IR" in kinds and header.get("SaturationRecovery") != "YES":
+    is_inversion = "IR" in kinds or stated.get("InversionRecovery") == "YES"
+    if is_inversion and stated.get("SaturationRecovery") != "YES":
         return "Scanning Sequence (0018,0020) is an inversion recovery"
     field = _number(header, "MagneticFieldStrength")
     field = field / GAUSS if field > 100.0 else field
@@ -107,6 +111,17 @@ def concentrations(
         return np.full(curve.shape, np.nan)
     found = concentration_of(curve, float(curve[: before.n_beats].mean()), sequence)
     return found if np.isfinite(found).all() else np.full(curve.shape, np.nan)
+
+
+def _preparation(header: Dataset) -> tuple[Dataset, str]:
+    """Return what states the delay, and its keyword: the header, or what frames of it share.
+
+    An enhanced image whose frames have delays of their own states none that holds for all.
+    """
+    for shared in header.get("SharedFunctionalGroupsSequence") or ():
+        for modifier in shared.get("MRModifierSequence") or ():
+            return modifier, "InversionTimes"
+    return header, "InversionTime"
 
 
 def _number(header: Dataset, keyword: str) -> float:

@@ -58,6 +58,31 @@ def test_what_does_not_tell_the_sequence_is_left_as_signals(
     assert why in found
 
 
+def enhanced(**modifier: object) -> Dataset:
+    """Return the header of an enhanced image whose frames share a preparation."""
+    found, shared, stated = Dataset(), Dataset(), Dataset()
+    found.MagneticFieldStrength = 1.5
+    for keyword, value in {"InversionTimes": 100.0, **modifier}.items():
+        setattr(stated, keyword, value)
+    shared.MRModifierSequence = [stated]
+    found.SharedFunctionalGroupsSequence = [shared]
+    return found
+
+
+def test_an_enhanced_image_states_its_delay_in_the_group_that_frames_share() -> None:
+    found = read_out_of(enhanced(SaturationRecovery="YES", InversionRecovery="NO"))
+    assert isinstance(found, ReadOut), found
+    assert found.blood.delay_s == pytest.approx(0.1)
+    inverted = read_out_of(enhanced(SaturationRecovery="NO", InversionRecovery="YES"))
+    assert "inversion recovery" in str(inverted)
+
+
+def test_a_delay_is_one_of_saturation_recovery_where_it_is_within_what_is_asked_for() -> None:
+    assert "no saturation delay" in str(read_out_of(header(InversionTime=5.0)))
+    assert isinstance(read_out_of(header(InversionTime=5.0), (0.002, 0.1)), ReadOut)
+    assert "no saturation delay" in str(read_out_of(header(), (0.002, 0.05)))
+
+
 def test_without_a_header_nothing_is_known() -> None:
     """As of a NIfTI file."""
     assert read_out_of(None) == "the source has no header"

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from pipeline.analyses.perfusion.aha import SegmentedSlice
+from pipeline.analyses.perfusion.flow.bloodpool import blood_core
+from pipeline.analyses.perfusion.flow.dual import DualInput, dual_input
 from pipeline.analyses.perfusion.flow.fermi import FermiModel
 from pipeline.analyses.perfusion.flow.inputfunction import InputFunction, input_function
 from pipeline.analyses.perfusion.flow.linear import (
@@ -21,29 +22,28 @@ from pipeline.analyses.perfusion.flow.modelfree import ModelFree
 from pipeline.analyses.perfusion.flow.response import MOST_FLOW, Deconvolved
 from pipeline.analyses.perfusion.flow.result import (
     CONCENTRATION,
+    DUAL,
+    DUAL_IMAGES,
     FERMI,
     LINEAR,
     MODEL_FREE,
+    OWN_IMAGES,
     REFUSE,
     RESEARCH,
     ArterialInput,
     FlowEstimate,
     FlowResult,
+    told_input,
 )
 from pipeline.analyses.perfusion.measure import mean_curve
-from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM, AhaResult
+from pipeline.analyses.perfusion.result import MYOCARDIUM, AhaResult
 from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
 from pipeline.analyses.perfusion.sequence import ReadOut
 from pipeline.imaging.volume import CONCENTRATION_UNIT, TimeSeries
+from pipeline.study import ArterialImages
 
 SIGNAL_UNIT = "{intensity}"
 """UCUM code of a signal."""
-
-CORE_SHARE = 0.5
-"""Share of the blood pool's depth beyond which its core lies: no muscle is mixed into it."""
-
-FEWEST_CORE_POINTS = 12
-"""A smaller core gives way to the whole pool."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +57,11 @@ class Arterial:
     """The input function."""
 
     read_out: ReadOut | None
-    """The sequence by which signals are made linear; None for values that are taken as they
-    are."""
+    """The sequence by which signals of tissue are made linear; None for values that are taken as
+    they are."""
+
+    images: str = OWN_IMAGES
+    """``series`` or ``dual sequence``."""
 
 
 def measure_flow(
@@ -67,6 +70,7 @@ def measure_flow(
     aha: AhaResult,
     of_signals: str,
     read_out: ReadOut | None = None,
+    arterial_images: ArterialImages | None = None,
 ) -> FlowResult:
     """Return the flow of each region of the myocardium.
 
@@ -82,6 +86,8 @@ def measure_flow(
         What is done with a series of signals: ``refuse`` or ``research``.
     read_out
         The sequence, which makes signals linear; None where it is not known.
+    arterial_images
+        Images of a dual sequence that sample the input; None where there are none.
     """
     in_mmol_l = image.unit == CONCENTRATION_UNIT
     if not in_mmol_l and of_signals == REFUSE:
@@ -90,21 +96,23 @@ def measure_flow(
         return _refused("beats are only counted: flow needs the time of each")
     # What the input calls concentrations is made linear already.
     sequence = None if in_mmol_l else read_out
-    arterial = _arterial(found, image, sequence, in_mmol_l=in_mmol_l or sequence is not None)
+    own = _arterial(found, image, sequence, in_mmol_l=in_mmol_l or sequence is not None)
+    dual = dual_input(found, image, arterial_images, sequence) if arterial_images else None
+    arterial = _of_dual(dual, sequence) if isinstance(dual, DualInput) else own
+    unused = (f"flow: {DUAL_IMAGES} not used: {dual}",) if isinstance(dual, str) else ()
     if isinstance(arterial, str):
-        return _refused(arterial)
+        return FlowResult(basis=None, refused=arterial, notes=unused)
     estimates: list[FlowEstimate] = []
     for one in found:
         estimates += _of_slice(one, image, aha, arterial)
     points = {s.slice_index: int((s.classes == MYOCARDIUM).sum()) for s in found}
-    basis = CONCENTRATION if in_mmol_l else RESEARCH if sequence is None else LINEAR
     return FlowResult(
-        basis=basis,
+        basis=_basis(arterial, in_mmol_l=in_mmol_l),
         refused=None,
-        arterial_input=_record(arterial, SIGNAL_UNIT if basis == RESEARCH else CONCENTRATION_UNIT),
+        arterial_input=_record(arterial, own, in_mmol_l=in_mmol_l),
         estimates=(*_means(estimates, points), *estimates),
         map=image.volume_like(_mapped(found, image, arterial)),
-        notes=tuple(left_out(found, image, sequence)),
+        notes=(*unused, *left_out(found, image, sequence)),
     )
 
 
@@ -120,29 +128,16 @@ def flow_notes(flow: FlowResult, image: TimeSeries) -> Iterator[str]:
     """
     if flow.basis == RESEARCH:
         yield "flow: research, from signal: signals are no concentrations, and this no measurement"
-    elif flow.basis == LINEAR:
+    elif flow.basis in (LINEAR, DUAL):
         yield (
-            f"flow: {LINEAR}: relaxation times and agent are taken for granted, and this is no "
+            f"flow: {flow.basis}: relaxation times and agent are taken for granted, and this is no "
             "measurement"
         )
     elif flow.refused and image.unit == CONCENTRATION_UNIT:
         yield f"no flow: {flow.refused}"
+    if flow.arterial_input is not None and flow.arterial_input.images == DUAL_IMAGES:
+        yield f"flow: input function: {told_input(flow.arterial_input)}"
     yield from flow.notes
-
-
-def blood_core(classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return the points of the blood pool that lie deep in it, or all if these are few.
-
-    Parameters
-    ----------
-    classes
-        Segmentation of a slice. Shape ``(rows, columns)``.
-    """
-    pool = classes == BLOOD_POOL
-    depth = distance_transform_edt(np.pad(pool, 1))[1:-1, 1:-1]
-    core = pool & (depth >= CORE_SHARE * depth.max())
-    chosen: NDArray[np.bool_] = core if core.sum() >= FEWEST_CORE_POINTS else pool
-    return chosen
 
 
 def _refused(reason: str) -> FlowResult:
@@ -176,7 +171,23 @@ def _arterial(
             sound.append(Arterial(slice_index=one.slice_index, source=source, read_out=read_out))
     if not sound:
         return "; ".join(reasons) or "the left ventricle was found on no slice"
-    return max(sound, key=lambda a: float(a.source.blood[a.source.peak]))
+    return max(sound, key=_peak)
+
+
+def _of_dual(dual: DualInput, read_out: ReadOut | None) -> Arterial:
+    """Return the input function of a dual sequence for tissue of the series' own images."""
+    return Arterial(
+        slice_index=dual.slice_index, source=dual.source, read_out=read_out, images=DUAL_IMAGES
+    )
+
+
+def _basis(arterial: Arterial, *, in_mmol_l: bool) -> str:
+    """Return what a flow rests on."""
+    if in_mmol_l:
+        return CONCENTRATION
+    if arterial.images == DUAL_IMAGES:
+        return DUAL
+    return RESEARCH if arterial.read_out is None else LINEAR
 
 
 def _of_slice(
@@ -279,16 +290,26 @@ def _means(estimates: Sequence[FlowEstimate], points: Mapping[int, int]) -> Iter
         )
 
 
-def _record(arterial: Arterial, unit: str) -> ArterialInput:
-    """Return the input function as the result has it."""
+def _record(arterial: Arterial, own: Arterial | str, *, in_mmol_l: bool) -> ArterialInput:
+    """Return the input function as the result has it, beside that of the series' own images."""
     source = arterial.source
+    is_signal = not in_mmol_l and arterial.read_out is None
+    is_own = arterial.images == OWN_IMAGES
     return ArterialInput(
         slice_index=arterial.slice_index,
-        peak=float(source.blood[source.peak]),
-        unit=unit,
+        peak=_peak(arterial),
+        unit=SIGNAL_UNIT if is_signal else CONCENTRATION_UNIT,
         arrival_s=float(source.times_s[source.arrival]),
         peak_s=float(source.times_s[source.peak]),
         end_s=float(source.times_s[source.end - 1]),
         step_s=source.step_s,
         top_ratio=source.top_ratio,
+        images=arterial.images,
+        own_peak=None if is_own or isinstance(own, str) else _peak(own),
+        own_refused=own if isinstance(own, str) else None,
     )
+
+
+def _peak(arterial: Arterial) -> float:
+    """Return the peak of an input function."""
+    return float(arterial.source.blood[arterial.source.peak])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from pipeline.imaging.volume import Volume
+from pipeline.imaging.volume import CONCENTRATION_UNIT, Volume
 
 UNIT = "ml/min/g"
 """UCUM code of flow: millilitres of blood a minute for each gram of myocardium."""
@@ -18,12 +18,19 @@ LINEAR = "research, from signal made linear"
 """Basis of a flow whose curves are signals turned into concentrations by the sequence that the
 header states: for research, too, since the header tells neither relaxation times nor agent."""
 
-MARKED = (RESEARCH, LINEAR)
+DUAL = "research, dual sequence"
+"""Basis of a flow as the one before, whose input function is that of a dual sequence's images of
+low resolution: the bolus is not clipped, and the rest is taken for granted as there."""
+
+MARKED = (RESEARCH, LINEAR, DUAL)
 """Bases that every output marks as no measurement."""
 
 FERMI, MODEL_FREE = "fermi", "model_free"
 """Ways to deconvolve."""
 
+
+OWN_IMAGES, DUAL_IMAGES = "series", "dual sequence"
+"""Images that may show the input function."""
 
 REFUSE, FROM_SIGNAL = "refuse", "research"
 """What is done with a series of signals: nothing, or a flow for research."""
@@ -93,14 +100,25 @@ class ArterialInput:
     top_ratio: float
     """Its width at 90 % of the peak over that at half of it: large where the top is cut off."""
 
+    images: str = OWN_IMAGES
+    """What shows it: ``series``, the images of the series itself, or ``dual sequence``, those of
+    low resolution that were acquired along with it."""
+
+    own_peak: float | None = None
+    """Peak of the blood in the series' own images [``unit``]; None where they give none, or where
+    it is the one above."""
+
+    own_refused: str | None = None
+    """Why the series' own images give no input function; None where they do."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlowResult:
     """Flow of all regions, or why there is none."""
 
     basis: str | None
-    """``concentration``, ``research, from signal``, or ``research, from signal made linear``; None
-    where flow is refused."""
+    """``concentration``, ``research, from signal``, ``research, from signal made linear`` or
+    ``research, dual sequence``; None where flow is refused."""
 
     refused: str | None
     """Why there is no flow; None where there is one."""
@@ -116,7 +134,7 @@ class FlowResult:
     table of Fermi functions [ml/min/g], 0 elsewhere; None where flow is refused."""
 
     notes: tuple[str, ...] = ()
-    """Slices that have none, and why."""
+    """Slices that have none, and why; what is known of the input function of a dual sequence."""
 
     @property
     def is_research(self) -> bool:
@@ -140,6 +158,26 @@ def flow_outcome(flow: FlowResult | None) -> dict[str, object] | None:
         "arterial_input": None if flow.arterial_input is None else asdict(flow.arterial_input),
         "estimates": [asdict(estimate) for estimate in flow.estimates],
     }
+
+
+def told_input(arterial: ArterialInput) -> str:
+    """Return in words what shows an input function, and its peak beside that of the other images.
+
+    Parameters
+    ----------
+    arterial
+        The input function.
+    """
+    unit = CONCENTRATION_UNIT if arterial.unit == CONCENTRATION_UNIT else "in units of the signal"
+    told = f"peak {arterial.peak:.1f} {unit}"
+    if arterial.images != DUAL_IMAGES:
+        return f"images of the series, {told}"
+    own = (
+        f"refused, {arterial.own_refused}"
+        if arterial.own_peak is None
+        else f"peak {arterial.own_peak:.1f} {unit}"
+    )
+    return f"{arterial.images}, {told}; images of the series: {own}"
 
 
 def of_signals(outcome: object) -> str:

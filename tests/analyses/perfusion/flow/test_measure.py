@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.flow import real
 from pipeline.analyses.perfusion.aha import SegmentedSlice
-from pipeline.analyses.perfusion.flow.measure import blood_core, flow_notes, measure_flow
+from pipeline.analyses.perfusion.flow.bloodpool import blood_core
+from pipeline.analyses.perfusion.flow.measure import flow_notes, measure_flow
 from pipeline.analyses.perfusion.flow.result import (
     CONCENTRATION,
     FERMI,
