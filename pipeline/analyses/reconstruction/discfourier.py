@@ -8,9 +8,9 @@ A kernel is a sum of basis functions, so that its spectrum is never made: the im
 multiplied by that of each function, and one product of matrices with the weights sums over
 functions and channels. A function's even part has a real spectrum and its odd part an imaginary
 one, and the parts of nine functions are sums of five even and four odd ones: all factors are real.
-Points of the spectrum are worked on a few at a time while they are in the
-processor's cache, and channels of a spectrum a few at a time: beside the images themselves no more
-is held than the spectrum that is summed. The pieces do not depend on the number of threads, so that
+Points of the spectrum are worked on a few at a time while they are in the processor's cache, and
+channels a few at a time, so that beside images no more spectra are held than those of a few
+channels, of the result and of the basis. The pieces do not depend on the number of threads, so that
 the result does not either.
 """
 
@@ -37,7 +37,7 @@ CACHED = 2**18
 """Values that one piece of work multiplies: a mebibyte, which a core's cache holds."""
 
 SAME = 1e-6
-"""Singular values below this share of the largest are rounding."""
+"""Singular values below this share of the basis's norm are rounding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,8 +104,9 @@ class DiscFunctions:
 
     def __init__(self, basis: NDArray[np.float32]) -> None:
         flipped = basis[:, ::-1, ::-1]
-        self._even, of_even = _span(basis + flipped)
-        self._odd, of_odd = _span(basis - flipped)
+        floor = SAME * float(np.linalg.norm(basis))
+        self._even, of_even = _span(basis + flipped, floor)
+        self._odd, of_odd = _span(basis - flipped, floor)
         self._weights = np.concatenate((of_even, of_odd), axis=1)
         self._sides = basis.shape[1:]
         self._spectra: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
@@ -124,7 +125,7 @@ class DiscFunctions:
     def size(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Return the size of transforms that nothing wraps around in."""
         rows, columns = (
-            scipy.fft.next_fast_len(n + side // 2, real=True)
+            scipy.fft.next_fast_len(max(n + side // 2, side), real=True)
             for n, side in zip(shape, self._sides, strict=True)
         )
         return rows, columns
@@ -334,15 +335,15 @@ def grown(values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
 
 
 def _span(
-    parts: NDArray[np.float32],
+    parts: NDArray[np.float32], floor: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return functions that span the halves of others, and what of each they need.
+    """Return functions that span the halves of others down to a floor, and what of each they need.
 
     Shapes ``(fewer, points)`` and ``(functions, fewer)``.
     """
     flat = 0.5 * parts.reshape(len(parts), -1).astype(np.float64)
     needed, sizes, functions = np.linalg.svd(flat, full_matrices=False)
-    kept = sizes > SAME * max(sizes[0], 1.0)
+    kept = sizes > floor
     needed = needed[:, kept] * sizes[kept]
     return functions[kept].astype(np.float32), needed.astype(np.float32)
 

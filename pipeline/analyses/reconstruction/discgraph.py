@@ -4,6 +4,7 @@ The steps are read from the graph that ships, and a graph that holds anything el
 run as it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,23 @@ def steps_of(graph: Nodes) -> tuple[Step, ...] | None:
         return None
 
 
+def _check_sources(steps: Sequence[Step]) -> None:
+    """Check that each step takes what one before it gives, and only a convolution what is joined.
+
+    Raises
+    ------
+    _Other
+        If one does not.
+    """
+    joined = {"image": False}
+    for step in steps:
+        if joined.get(step.source, True) and not isinstance(step, Convolve):
+            raise _Other
+        if {step.source, step.kept if isinstance(step, Join) else step.source} - joined.keys():
+            raise _Other
+        joined[step.target] = isinstance(step, Join)
+
+
 class _Reader:
     """Finds the steps of a graph."""
 
@@ -104,6 +122,7 @@ class _Reader:
         left = [node.output for node in self._graph.nodes if node.output not in self._done]
         if left or not found or found[-1].target != self._graph.nodes[-1].output:
             raise _Other
+        _check_sources(found)
         return tuple(found)
 
     def _step(self, node: Node) -> Step | None:

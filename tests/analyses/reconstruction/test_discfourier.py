@@ -32,7 +32,10 @@ from pipeline.infer.onnxnodes import read_nodes
 from pipeline.infer.terms import Compute
 from tests.support.reconstruction import tiny_network, write_tiny_reconstruction
 
-RADII = [(1.5, 1.5), (3.2, 3.2), (6.4, 6.4), (3.1, 5.2)]
+SHAPES = [(37, 52), (6, 40)]
+"""The second is smaller than the largest kernels."""
+
+RADII = [(1.5, 1.5), (3.2, 3.2), (6.4, 6.4), (3.1, 5.2), (9.3, 2.2)]
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +49,14 @@ def planes(rows: int, columns: int) -> NDArray[np.float32]:
     return rng.standard_normal((1, 3, rows, columns), dtype=np.float32)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("radii", RADII, ids=str)
-def test_a_convolution_is_that_of_torch_also_at_the_edges(radii: tuple[float, float]) -> None:
+def test_a_convolution_is_that_of_torch_also_at_the_edges(
+    radii: tuple[float, float], shape: tuple[int, int]
+) -> None:
     torch.manual_seed(0)
     layer, basis = Disco(5, 4), disc_basis(*radii)
-    image = planes(37, 52)[0, :1] * np.arange(1, 6, dtype=np.float32)[:, None, None]
+    image = planes(*shape)[0, :1] * np.arange(1, 6, dtype=np.float32)[:, None, None]
     with torch.no_grad():
         tensor = layer(torch.from_numpy(image[None]), torch.from_numpy(basis.copy()))
         expected = torch.nn.functional.leaky_relu(tensor, 0.2)[0].numpy()
@@ -133,11 +139,16 @@ def _another(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Tanh", ["before"], ["change"]))
 
 
+def _pooled(model: onnx.ModelProto) -> None:
+    node = next(n for n in model.graph.node if n.op_type == "AveragePool")
+    node.input[0] = "nothing"
+
+
 def _beside(model: onnx.ModelProto) -> None:
     model.graph.node.insert(0, helper.make_node("Abs", ["basis"], ["unused"]))
 
 
-@pytest.mark.parametrize("alter", [_stride, _nearest, _another, _beside])
+@pytest.mark.parametrize("alter", [_stride, _nearest, _another, _pooled, _beside])
 def test_a_graph_that_holds_anything_else_is_run_as_it_is(
     alter: Callable[[onnx.ModelProto], None], tmp_path: Path
 ) -> None:
