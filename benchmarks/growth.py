@@ -40,8 +40,9 @@ AIM = 1.1
 WINDOW = 256
 """Calls that the dispatcher asks for at a time."""
 
-FLAT = 1.05
-"""Largest peak of memory over that of the smallest size that counts as flat."""
+FLAT = 1.1
+"""Largest peak of memory over that of the smallest size that counts as flat: a database's cache of
+pages fills once and stays."""
 
 SAMPLES = 40
 """Jobs that the cost of a study in a ledger of a size is measured on."""
