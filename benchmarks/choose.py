@@ -17,8 +17,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from benchmarks.graphs import Feed, at_level, served
 from benchmarks.inputs import prepared_slice
-from benchmarks.models import LEVELS, Feed, at_level, served, write_eight_bits
+from benchmarks.models import LEVELS, write_eight_bits
 from benchmarks.row import in_turn, seconds_of
 from benchmarks.torchreference import graph_of
 from pipeline.analyses.perfusion.networks import Pool, open_pool

@@ -1,9 +1,13 @@
 """Area ``growth``: time against the size of the input, as slopes on logarithmic axes.
 
 A slope of 1 is in proportion. Times are the least of the rounds: what else runs on the machine can
-only add to them. The plot is written to ``benchmarks/results/growth.png``.
+only add to them. Video and studies are measured once, in processes of their own, and with their
+times their peaks of memory. The plot is written to ``benchmarks/results/growth.png``.
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,16 +18,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.inputs import disc_slice, phantom_series
-from benchmarks.phases import pictures_of, write_clip
+from benchmarks.memoryrows import alone
+from benchmarks.phases import write_clip
 from benchmarks.row import Row, Terms, seconds_of
 from benchmarks.service import LEASE_S, complete, made_up
 from benchmarks.table import PLOT
 from pipeline.analyses.perfusion.analysis import analyse as analyse_perfusion
 from pipeline.analyses.perfusion.networks import open_pool
 from pipeline.analyses.perfusion.settings import PerfusionSettings
-from pipeline.analyses.phases.analysis import analyse as analyse_phases
-from pipeline.analyses.phases.networks import open_phases
-from pipeline.analyses.phases.settings import PhasesSettings
 from pipeline.analyses.reconstruction.networks import open_networks
 from pipeline.analyses.reconstruction.slices import reconstruct_slice
 from pipeline.analyses.stopwatch import Stopwatch
@@ -37,6 +39,10 @@ AIM = 1.1
 
 WINDOW = 256
 """Calls that the dispatcher asks for at a time."""
+
+FLAT = 1.1
+"""Largest peak of memory over that of the smallest size that counts as flat: a database's cache of
+pages fills once and stays."""
 
 SAMPLES = 40
 """Jobs that the cost of a study in a ledger of a size is measured on."""
@@ -60,6 +66,9 @@ class Curve:
 
     expected: float = 1.0
     """The slope of what cannot be avoided."""
+
+    peaks: tuple[float, ...] = ()
+    """Peak memory of each size [MiB]; empty where that is not told."""
 
     @property
     def slopes(self) -> tuple[float, ...]:
@@ -85,6 +94,18 @@ class Curve:
             note="" if len(self.sizes) > 2 else "Two sizes only.",
         )
 
+    def peak_row(self) -> Row:
+        """Return the peak of the largest size beside that of the smallest as a row."""
+        return Row(
+            area="growth",
+            what=f"peak: {self.what}, {self.sizes[-1]:,} {self.unit}",
+            against=f"{self.sizes[0]:,} {self.unit}",
+            ours=(self.peaks[-1],),
+            theirs=(self.peaks[0],),
+            unit="MiB",
+            aim=FLAT,
+        )
+
 
 def slope(sizes: Sequence[int], times: Sequence[float]) -> float:
     """Return the slope of the line through times over sizes, on logarithmic axes."""
@@ -94,9 +115,11 @@ def slope(sizes: Sequence[int], times: Sequence[float]) -> float:
 def measure(terms: Terms) -> Iterator[Row]:
     """Yield the slopes, and write the plot."""
     curves = []
-    for curve in (coils, matrix, beats, minutes, studies):
+    for curve in (coils, matrix, beats, video, ledger_work, intake):
         curves.append(curve(terms))
         yield curves[-1].row()
+        if curves[-1].peaks:
+            yield curves[-1].peak_row()
     plot(curves, PLOT)
 
 
@@ -161,25 +184,23 @@ def beats(terms: Terms) -> Curve:
     )
 
 
-def minutes(terms: Terms) -> Curve:
+def video(terms: Terms) -> Curve:
     """Return phases over the length of a video of one picture a second."""
-    sizes = (20, 40) if terms.is_small else (60, 240, 960)
-    networks = open_phases(load_bundle(find_bundle("phases")), "cholecystectomy")
-
-    def task(seconds: int) -> Callable[[], object]:
+    sizes, told = (20, 40) if terms.is_small else (60, 600, 7200), []
+    for seconds in sizes:
         path = terms.place / f"{seconds}.mp4"
         write_clip(path, seconds, (96, 160), 1)
-        return lambda: analyse_phases(pictures_of(path, 1, 0.0), networks, PhasesSettings())
-
+        told.append(alone("video", path))
     return Curve(
         what="phases of a video of 160 x 96 at 1 Hz",
         unit="s",
         sizes=sizes,
-        rounds=timed(terms, sizes, task),
+        rounds=(tuple(each["seconds"] for each in told),),
+        peaks=tuple(each["peak"] for each in told),
     )
 
 
-def studies(terms: Terms) -> Curve:
+def ledger_work(terms: Terms) -> Curve:
     """Return the ledger's work for so many jobs: a job's cost at that size, times the size."""
     sizes = (50, 500) if terms.is_small else (100, 1000, 10_000)
     with Ledger.open(str(terms.place / "growth.db")) as ledger:
@@ -193,6 +214,21 @@ def studies(terms: Terms) -> Curve:
             costs = [seconds_of(partial(life_of, queue, ledger, number)) for number in numbers]
             times.append(size * median(costs))
     return Curve(what="the ledger's work", unit="studies", sizes=sizes, rounds=(tuple(times),))
+
+
+def intake(terms: Terms) -> Curve:
+    """Return studies of one instance from their files to jobs that wait in a ledger."""
+    sizes = (5, 20) if terms.is_small else (10, 100, 1000, 10_000)
+    call = [sys.executable, "-m", "benchmarks.studies", *map(str, sizes)]
+    ended = subprocess.run(call, capture_output=True, text=True, check=True)
+    told: list[dict[str, float]] = json.loads(ended.stdout)
+    return Curve(
+        what="files to jobs that wait",
+        unit="studies",
+        sizes=sizes,
+        rounds=(tuple(each["seconds"] for each in told),),
+        peaks=tuple(each["peak"] for each in told),
+    )
 
 
 def life_of(queue: Queue, ledger: Ledger, number: int) -> None:

@@ -36,7 +36,7 @@ def measure(terms: Terms) -> Iterator[Row]:
         1,
         None,
     )
-    yield replace(row, note="The slice is done whole, not in tiles.")
+    yield replace(row, note="The images of a slice are held whole; their spectra are not.")
     yield from returned(terms, sides)
 
 

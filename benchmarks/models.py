@@ -1,12 +1,12 @@
 """Area ``models``: the graphs as they are served, over the same graphs run in other ways.
 
-Other ways are fewer of ONNX Runtime's optimisations, torch, and weights and activations in eight
-bits. Each is measured on one thread and on two.
+Other ways are fewer of ONNX Runtime's optimisations and torch eager, on one thread and on two; and
+on one, torch compiled, 16 bits in both libraries, and eight bits in ONNX Runtime. OpenVINO's
+provider has two.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +15,27 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
-from benchmarks.daugs import TOLERANCE, OtherResult, places_of, prepared_beats
+from benchmarks.daugs import places_of, prepared_beats
+from benchmarks.graphs import (
+    GRAPHS,
+    RUNS,
+    Feed,
+    Way,
+    at_level,
+    check_same,
+    example,
+    mean_seconds,
+    served,
+    times_of,
+)
+from benchmarks.halfgraphs import half_rows
 from benchmarks.peers import PINNED, NotInstalled, ask, python_of
 from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
-from benchmarks.torchreference import graph_of, torch_locator, torch_member
+from benchmarks.torchreference import graph_of
+from benchmarks.torchways import TORCH, bfloat16_rows, compiled_rows, eager
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.infer.bundle import find_bundle, load_bundle
-from pipeline.infer.session import open_session
 from pipeline.infer.terms import CPU
-
-Feed = dict[str, NDArray[np.float32]]
-
-GRAPHS = {
-    ("perfusion", "member_1"): {"beats": (4, 30, 64, 64)},
-    ("perfusion", "locator"): {"maps": (1, 6, 64, 64)},
-    ("reconstruction", "operator_cascade_1"): {"image": (1, 3, 160, 160), "basis": (9, 7, 7)},
-    ("reconstruction", "varnet_cascade_1"): {"image": (1, 3, 160, 160)},
-    ("phases", "encoder"): {"image": (1, 3, 224, 224)},
-}
-"""Shapes of what each graph is given."""
 
 LEVELS = {
     "no optimisation": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -41,108 +43,36 @@ LEVELS = {
 }
 """Optimisations of ONNX Runtime that are fewer than what is served."""
 
-TORCH = {"member_1": lambda: torch_member("member_1"), "locator": torch_locator}
-"""Graphs whose torch network is run, too."""
-
-RUNS = 5
-"""Runs that a time is the mean of."""
-
-APART = 1e-3
-"""Largest difference of two ways, as a share of the largest value."""
-
 
 def measure(terms: Terms) -> Iterator[Row | Missing]:
     """Yield each graph over itself, run in other ways."""
-    for (model, name), shapes in GRAPHS.items():
-        feed = example(shapes)
+    for model, name in GRAPHS:
+        feed = example((model, name))
         for threads in (1,) if terms.is_small else (1, 2):
             yield from _rows(terms, (model, name), feed, threads)
+    yield from bfloat16_rows(terms)
+    yield from half_rows(terms)
     yield from _eight_bits(terms)
     if not terms.is_small:
         yield from _openvino(terms)
-
-
-def example(shapes: dict[str, tuple[int, ...]]) -> Feed:
-    """Return values for a graph's inputs; what they are changes no time."""
-    rng = np.random.default_rng(0)
-    return {name: rng.random(shape, dtype=np.float32) for name, shape in shapes.items()}
-
-
-def served(model: str, name: str, threads: int) -> Callable[[Feed], NDArray[np.float32]]:
-    """Return a graph as it is served."""
-    session = open_session(load_bundle(find_bundle(model)).network(name), threads=threads)
-    return lambda feed: session.run([session.get_outputs()[0].name], feed)[0]
-
-
-def at_level(
-    path: Path, threads: int, level: onnxruntime.GraphOptimizationLevel
-) -> Callable[[Feed], NDArray[np.float32]]:
-    """Return a graph with the optimisations of a level."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.graph_optimization_level = level
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(path, sess_options=options, providers=list(CPU))
-
-    def run(feed: Feed) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(None, feed)[0]
-        return found
-
-    return run
+        yield from compiled_rows(terms)
 
 
 def _rows(terms: Terms, which: tuple[str, str], feed: Feed, threads: int) -> Iterator[Row]:
     """Yield one graph over itself at lower levels and in torch."""
     model, name = which
     ours = served(model, name, threads)
-    others: dict[str, Callable[[Feed], NDArray[np.float32]]] = {
+    others: dict[str, Way] = {
         f"onnxruntime, {told}": at_level(graph_of(model, name), threads, level)
         for told, level in LEVELS.items()
     }
-    if name in TORCH:
-        others[f"torch {version('torch')}, eager"] = _eager(name)
-    runs = 1 if terms.is_small else RUNS
+    others[f"{TORCH}, eager"] = eager(name)
+    torch.set_num_threads(threads)
     for against, other in others.items():
         check_same(f"{name}, {against}", ours(feed), other(feed))
-        torch.set_num_threads(threads)
-        times = in_turn(
-            terms.rounds,
-            lambda: mean_seconds(ours, feed, runs),
-            lambda other=other: mean_seconds(other, feed, runs),
-        )
+        times = times_of(terms, feed, ours, other)
         what = f"{model}'s {name}, {threads} thread{'s' if threads > 1 else ''}"
         yield Row(area="models", what=what, against=against, ours=times[0], theirs=times[1])
-
-
-def mean_seconds(run: Callable[[Feed], object], feed: Feed, runs: int) -> float:
-    """Return what a run of a graph takes [s]."""
-    return seconds_of(lambda: [run(feed) for _ in range(runs)]) / runs
-
-
-def _eager(name: str) -> Callable[[Feed], NDArray[np.float32]]:
-    """Return a torch network as a function of the graph's inputs."""
-    network = TORCH[name]()
-
-    def run(feed: Feed) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            found: NDArray[np.float32] = network(*map(torch.from_numpy, feed.values())).numpy()
-        return found
-
-    return run
-
-
-def check_same(what: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> None:
-    """Compare what two ways give.
-
-    Raises
-    ------
-    OtherResult
-        If they differ by more than rounding.
-    """
-    apart = float(np.abs(ours - theirs).max() / max(np.abs(ours).max(), TOLERANCE))
-    if not apart <= APART:
-        raise OtherResult(f"{what}: {apart:.2g} from what is served")
 
 
 class _Patches(CalibrationDataReader):
@@ -207,8 +137,8 @@ def _eight_bits(terms: Terms) -> Iterator[Row]:
 def _openvino(terms: Terms) -> Iterator[Row | Missing]:
     """Yield each graph over itself by OpenVINO's provider, which lives in a package of its own."""
     against = PINNED["openvino"][0].replace("==", " ")
-    for (model, name), shapes in GRAPHS.items():
-        feed = example(shapes)
+    for model, name in GRAPHS:
+        feed = example((model, name))
         given, found = terms.place / f"{name}.npz", terms.place / f"{name}.npy"
         np.savez(given, **feed)
         ours = served(model, name, 2)

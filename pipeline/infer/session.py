@@ -140,12 +140,9 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
         If a provider is not available here: it is never replaced by another one.
     """
     check_providers(providers)
-    content = member.path.read_bytes()
-    if digest_bytes(content) != member.sha256:
-        raise BundleRejected(f"{member.path}: altered since the bundle was loaded")
     try:
         session = onnxruntime.InferenceSession(
-            content,
+            content_of(member),
             sess_options=_options(threads),
             providers=list(providers),
             provider_options=[CUDA_OPTIONS if name == CUDA else {} for name in providers],
@@ -159,6 +156,20 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
         return BoundSession(session, "cuda", pinned_memory(CUDA))
     plain: Session = session
     return plain
+
+
+def content_of(member: Member) -> bytes:
+    """Return a network's bytes, after comparing them with its digest.
+
+    Raises
+    ------
+    BundleRejected
+        If the file is not the one of the bundle.
+    """
+    content = member.path.read_bytes()
+    if digest_bytes(content) != member.sha256:
+        raise BundleRejected(f"{member.path}: altered since the bundle was loaded")
+    return content
 
 
 def check_providers(providers: Sequence[str]) -> None:

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from benchmarks import growth, life, memoryrows, peers
 from benchmarks.row import Missing, Row, Terms
+from benchmarks.studies import submitted, write_studies
+from pipeline.ledger.ledger import Ledger
+from pipeline.ledger.tables import Job
 
 
 def small(place: Path) -> Terms:
@@ -54,7 +58,34 @@ def test_a_slope_is_the_power_that_time_grows_with(power: float) -> None:
 
 
 def test_the_ledgers_work_is_measured_and_drawn(tmp_path: Path) -> None:
-    curve = growth.studies(small(tmp_path))
+    curve = growth.ledger_work(small(tmp_path))
     assert 0.3 < curve.row().ratio < 1.7
     growth.plot([curve], tmp_path / "plots" / "growth.png")
     assert (tmp_path / "plots" / "growth.png").stat().st_size > 10_000
+
+
+def test_every_study_becomes_a_job_through_the_intake(tmp_path: Path) -> None:
+    write_studies(tmp_path / "studies", 5)
+    with Ledger.open(str(tmp_path / "ledger.db")) as ledger:
+        told = submitted(tmp_path / "studies", ledger, (1, 4))
+        with ledger.transaction() as transaction:
+            assert transaction.scalar(select(func.count()).select_from(Job)) == 5
+    assert told[0]["seconds"] < told[1]["seconds"]
+    assert told[0]["peak"] <= told[1]["peak"]
+
+
+def test_a_study_without_a_job_is_no_measurement(tmp_path: Path) -> None:
+    write_studies(tmp_path / "studies", 2)
+    (tmp_path / "studies" / "00001" / "1.dcm").write_text("no DICOM")
+    with (
+        Ledger.open(str(tmp_path / "ledger.db")) as ledger,
+        pytest.raises(ValueError, match="study 1 makes no job"),
+    ):
+        submitted(tmp_path / "studies", ledger, (1,))
+
+
+def test_studies_are_told_with_their_peaks(tmp_path: Path) -> None:
+    curve = growth.intake(small(tmp_path))
+    assert len(curve.peaks) == len(curve.sizes)
+    assert curve.peak_row().aim == growth.FLAT
+    assert 0 < curve.row().ratio < 1.5

@@ -3,18 +3,61 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 
+from benchmarks import torchways
 from benchmarks.daugs import OtherResult
-from benchmarks.models import GRAPHS, LEVELS, TORCH, check_same, measure
-from benchmarks.row import Terms
+from benchmarks.graphs import APART, GRAPHS, apart, at_level, check_same, example, served
+from benchmarks.halfgraphs import KINDS, write_in
+from benchmarks.models import LEVELS, measure
+from benchmarks.row import Missing, Row, Terms
+from benchmarks.torchreference import graph_of
 
 
-def test_every_graph_is_measured_in_every_way(tmp_path: Path) -> None:
-    rows = list(measure(Terms(rounds=1, is_small=True, place=tmp_path)))
-    assert len(rows) == len(GRAPHS) * len(LEVELS) + len(TORCH) + 1
-    assert "8 bits" in rows[-1].against
-    assert "get the same class" in rows[-1].note
+def test_every_graph_is_measured_in_every_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torchways, "processor_flags", lambda: frozenset({torchways.BFLOAT16}))
+    found = list(measure(Terms(rounds=1, is_small=True, place=tmp_path)))
+    eager = [r for r in found if isinstance(r, Row) and r.against.endswith("eager")]
+    assert len(eager) == len(GRAPHS)
+    assert len(found) == len(GRAPHS) * (len(LEVELS) + 1 + 1 + len(KINDS)) + 1
+    assert "8 bits" in found[-1].against
+    assert isinstance(found[-1], Row)
+    assert "get the same class" in found[-1].note
+
+
+def test_no_processor_imitates_bfloat16(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchways, "processor_flags", frozenset)
+    terms = Terms(rounds=1, is_small=True, place=tmp_path)
+    (found,) = torchways.bfloat16_rows(terms)
+    assert isinstance(found, Missing)
+    assert torchways.BFLOAT16 in found.reason
+
+
+def test_what_does_not_compile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_compiler(_: object) -> object:
+        def run(*_: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no C++ compiler\nat a place")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", without_compiler)
+    found = list(torchways.compiled_rows(Terms(rounds=1, is_small=True, place=tmp_path)))
+    assert [one.reason for one in found if isinstance(one, Missing)] == ["no C++ compiler"] * len(
+        GRAPHS
+    )
+
+
+def test_a_graph_in_half_precision_takes_and_gives_what_it_did(tmp_path: Path) -> None:
+    which = ("reconstruction", "varnet_cascade_1")
+    write_in(KINDS["float16"], graph_of(*which), tmp_path / "half.onnx")
+    level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    feed = example(which)
+    half = at_level(tmp_path / "half.onnx", 1, level)(feed)
+    assert apart(served(*which, 1)(feed), half) < APART
 
 
 def test_another_result_is_noticed() -> None:

@@ -10,11 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.analyses.reconstruction.basis import N_BASIS
+from pipeline.analyses.reconstruction.discfourier import DiscGraph
+from pipeline.analyses.reconstruction.discgraph import steps_of
 from pipeline.analyses.reconstruction.settings import ModelSettings
 from pipeline.errors import BundleRejected
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.graph import Graph, GraphContract, Shape, open_graph
-from pipeline.infer.terms import Compute
+from pipeline.infer.onnxnodes import read_nodes
+from pipeline.infer.session import content_of
+from pipeline.infer.terms import CPU, Compute
 
 ANYTHING = Compute()
 """All cores, on the CPU."""
@@ -27,13 +31,13 @@ class UnrolledNetworks:
     method: str
     """``operator`` or ``varnet``."""
 
-    sensitivity: Graph
+    sensitivity: Graph | DiscGraph
     """From low-resolution coil images to what is added to them."""
 
-    kspace: Graph | None
+    kspace: Graph | DiscGraph | None
     """From weighted k-space to what is added to it; None for a model without."""
 
-    cascades: tuple[Graph, ...]
+    cascades: tuple[Graph | DiscGraph, ...]
     """From an image and its noise to what each cascade takes from it."""
 
     etas: tuple[float, ...]
@@ -72,10 +76,15 @@ def open_networks(bundle: Bundle, method: str, compute: Compute = ANYTHING) -> U
     etas, has_kspace, follows = _described(bundle.settings, method)
     threads = compute.threads or os.cpu_count() or 1
 
-    def opened(name: str, planes: int) -> Graph:
+    def opened(name: str, planes: int) -> Graph | DiscGraph:
         contract = operator_contract(planes, follows_resolution=follows)
         member = bundle.network(f"{method}_{name}")
-        return open_graph(member, contract, threads=threads, providers=compute.providers)
+        graph = open_graph(member, contract, threads=threads, providers=compute.providers)
+        # On a graphics card large kernels cost little beside bringing images to and fro.
+        if not follows or tuple(compute.providers) != CPU:
+            return graph
+        steps = steps_of(read_nodes(member.path, content_of(member)))
+        return graph if steps is None else DiscGraph(graph=graph, steps=steps, threads=threads)
 
     return UnrolledNetworks(
         method=method,

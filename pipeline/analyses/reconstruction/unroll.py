@@ -34,6 +34,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from pipeline.analyses.reconstruction.discfourier import DiscGraph
 from pipeline.analyses.reconstruction.networks import UnrolledNetworks
 from pipeline.analyses.reconstruction.prepare import Geometry, Prepared
 from pipeline.analyses.reconstruction.sensitivities import CoarseCoils
@@ -148,7 +149,9 @@ class _Operators:
             fine /= np.sqrt(power + np.float32(FLOOR**2))
             return np.asarray(fine, dtype=np.complex64)
 
-    def filled(self, graph: Graph, image: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    def filled(
+        self, graph: Graph | DiscGraph, image: NDArray[np.complex64]
+    ) -> NDArray[np.complex64]:
         """Return an image after the operator in k-space."""
         weight = self._geometry.kspace_weight
         with self._stopwatch.stage("fft"):
@@ -158,7 +161,7 @@ class _Operators:
             return ifft2c(np.asarray(kspace + change / weight, dtype=np.complex64))
 
     def change(
-        self, graph: Graph, image: NDArray[np.complex64], noise: float
+        self, graph: Graph | DiscGraph, image: NDArray[np.complex64], noise: float
     ) -> NDArray[np.complex64]:
         """Return what a cascade's operator finds wrong with an image of some noise."""
         planes = self._padded(image, np.float32(noise))
@@ -175,7 +178,7 @@ class _Operators:
         return planes
 
     def _applied(
-        self, graph: Graph, planes: NDArray[np.float32], basis: NDArray[np.float32]
+        self, graph: Graph | DiscGraph, planes: NDArray[np.float32], basis: NDArray[np.float32]
     ) -> NDArray[np.complex64]:
         """Apply a graph to planes, and return the grid's part of its answer."""
         rows, columns = self._geometry.shape
@@ -183,7 +186,7 @@ class _Operators:
         return np.asarray(change[0] + 1j * change[1], dtype=np.complex64)
 
     def _run(
-        self, graph: Graph, planes: NDArray[np.float32], basis: NDArray[np.float32]
+        self, graph: Graph | DiscGraph, planes: NDArray[np.float32], basis: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Run a graph, with the basis of the grid where it follows the resolution."""
         with self._stopwatch.stage("networks"):

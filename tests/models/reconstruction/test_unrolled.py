@@ -14,7 +14,7 @@ from tests.support.reconstruction import (
     write_tiny_reconstruction,
 )
 
-SHAPES = [(160, 160), (230, 180), (57, 83), (33, 96), (101, 100), (32, 25)]
+SHAPES = [(160, 160), (230, 180), (57, 83), (33, 96), (101, 100), (32, 25), (330, 310)]
 
 
 @pytest.fixture(scope="module", params=["operator", "varnet"])
