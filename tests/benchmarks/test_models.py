@@ -12,9 +12,10 @@ from benchmarks.row import Terms
 
 def test_every_graph_is_measured_in_every_way(tmp_path: Path) -> None:
     rows = list(measure(Terms(rounds=1, is_small=True, place=tmp_path)))
-    assert len(rows) == len(GRAPHS) * len(LEVELS) + len(TORCH) + 1
-    assert "8 bits" in rows[-1].against
-    assert "get the same class" in rows[-1].note
+    assert len(rows) == len(GRAPHS) * len(LEVELS) + len(TORCH) + 2
+    assert "8 bits" in rows[-2].against
+    assert "get the same class" in rows[-2].note
+    assert "single precision" in rows[-1].against
 
 
 def test_another_result_is_noticed() -> None:
