@@ -1,14 +1,14 @@
-"""The encoder of the phases in torch, as it was before its export: same weights, no graph."""
+"""The encoder of the phases in torch: published weights, single precision, no graph."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.phases.export import rounded_encoder
+from models.phases.encoder import fused, imagenet_encoder
 
 
 class EagerEncoder:
-    """The encoder with the bundle's weights.
+    """The encoder with its published weights.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ class EagerEncoder:
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._encoder = rounded_encoder().eval()
+        self._encoder = fused(imagenet_encoder())
 
     def features(self, picture: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Return the features of a small picture. Shape ``(side, side, 3)``."""

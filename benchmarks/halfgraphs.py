@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.graphs import GRAPHS, apart, at_level, example, served, times_of
 from benchmarks.row import Missing, Row, Terms
-from benchmarks.torchreference import graph_of
+from benchmarks.unrounded import unrounded
 from pipeline.infer.session import REFUSALS
 
 KINDS = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
@@ -32,10 +32,11 @@ def half_rows(terms: Terms) -> Iterator[Row | Missing]:
     full = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     for model, name in GRAPHS:
         feed, ours = example((model, name)), served(model, name, 1)
+        plain = unrounded((model, name), terms.place)
         for kind, number in KINDS.items():
             against = f"onnxruntime, {kind}"
             path = terms.place / f"{name}_{kind}.onnx"
-            write_in(number, graph_of(model, name), path)
+            write_in(number, plain, path)
             try:
                 other = at_level(path, 1, full)
                 difference = apart(ours(feed), other(feed))

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from models.perfusion.network import Locator, Member
 from models.perfusion.quantise import GRAPHS
-from models.phases.encoder import N_FEATURES
-from models.phases.export import rounded_encoder
+from models.phases.encoder import N_FEATURES, fused, imagenet_encoder
 from models.phases.network import TemporalNetwork
 from models.phases.train import N_PHASES
 from models.reconstruction.disco import Operator
@@ -89,8 +88,8 @@ def _without_basis(network: nn.Module) -> Reference:
 
 
 def torch_encoder() -> Reference:
-    """Return the encoder of the phases."""
-    return rounded_encoder().eval()
+    """Return the encoder of the phases, with its published weights."""
+    return fused(imagenet_encoder()).eval()
 
 
 def torch_head() -> Reference:

@@ -70,7 +70,7 @@ def compiled_rows(terms: Terms) -> Iterator[Row | Missing]:
             first = str(problem).strip().splitlines()[0]
             yield Missing(against=f"{against}, {name}", reason=first)
             continue
-        check_same(f"{name}, {against}", ours(feed), other(feed))
+        check_same(f"{name}, {against}", eager(name)(feed), other(feed))
         times = times_of(terms, feed, ours, other)
         yield Row(
             area="models",

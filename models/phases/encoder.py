@@ -13,17 +13,23 @@ References
 import copy
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+Value = TypeVar("Value")
+
 PICTURE_SIDE = 224
 """Rows and columns of a picture."""
 
 N_FEATURES = 1280
 """Features of a picture."""
+
+MIDDLE, RANGE = 127, 128
+"""What is taken off a channel's value, and what it is divided by."""
 
 STAGES = (
     (1, 3, 1, 16, 1),
@@ -45,28 +51,28 @@ class Encoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _Convolution(3, 32, kernel=3, stride=2)
+        self.stem = Convolution(3, 32, kernel=3, stride=2)
         blocks = []
         channels = 32
         for expansion, kernel, stride, after, repeats in STAGES:
             for repeat in range(repeats):
                 blocks.append(
-                    _Block(channels, after, expansion, kernel, stride if repeat == 0 else 1)
+                    Block(channels, after, expansion, kernel, stride if repeat == 0 else 1)
                 )
                 channels = after
         self.blocks = nn.ModuleList(blocks)
-        self.head = _Convolution(channels, N_FEATURES, kernel=1)
+        self.head = Convolution(channels, N_FEATURES, kernel=1)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the features of pictures."""
-        value = self.stem((pictures - 127) / 128)
+        value = self.stem((pictures - MIDDLE) / RANGE)
         for block in self.blocks:
             value = block(value)
         features: Tensor = self.head(value).mean(dim=(2, 3))
         return features
 
 
-class _Convolution(nn.Module):
+class Convolution(nn.Module):
     """Convolution, batch norm, and ReLU6 unless it is linear."""
 
     def __init__(
@@ -86,36 +92,73 @@ class _Convolution(nn.Module):
 
     def forward(self, value: Tensor) -> Tensor:
         """Return the layer's output."""
-        value = self.norm(self.convolution(self._padded(value)))
+        value = self.norm(self.convolution(self.padded(value)))
         return value if self.linear else functional.relu6(value)
 
-    def _padded(self, value: Tensor) -> Tensor:
+    def padded(self, value: Tensor) -> Tensor:
         """Pad as TensorFlow does: the odd pixel goes to the end."""
-        kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
-        if kernel == 1:
+        if self.convolution.kernel_size[0] == 1:
             return value
-        sides = []
-        for length in (value.shape[3], value.shape[2]):
-            room = max((-(-length // stride) - 1) * stride + kernel - length, 0)
-            sides += [room // 2, room - room // 2]
-        return functional.pad(value, sides)
+        return functional.pad(value, (*self.sides(value.shape[3]), *self.sides(value.shape[2])))
+
+    def sides(self, length: int) -> tuple[int, int]:
+        """Return how many pixels go before and after so many."""
+        kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
+        room = max((-(-length // stride) - 1) * stride + kernel - length, 0)
+        return room // 2, room - room // 2
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Inverted residual."""
 
     def __init__(self, before: int, after: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
         inner = before * expansion
-        self.expand = _Convolution(before, inner, kernel=1) if expansion > 1 else nn.Identity()
-        self.depthwise = _Convolution(inner, inner, kernel=kernel, stride=stride, groups=inner)
-        self.project = _Convolution(inner, after, kernel=1, linear=True)
+        self.expand = Convolution(before, inner, kernel=1) if expansion > 1 else nn.Identity()
+        self.depthwise = Convolution(inner, inner, kernel=kernel, stride=stride, groups=inner)
+        self.project = Convolution(inner, after, kernel=1, linear=True)
         self.skips = before == after and stride == 1
 
     def forward(self, value: Tensor) -> Tensor:
         """Return the block's output."""
         changed: Tensor = self.project(self.depthwise(self.expand(value)))
         return value + changed if self.skips else changed
+
+
+class Walker(Protocol[Value]):
+    """What is done to a value at each place of the encoder."""
+
+    def convolve(self, name: str, layer: Convolution, value: Value) -> Value:
+        """Take it through a convolution."""
+        ...
+
+    def add(self, name: str, value: Value, changed: Value) -> Value:
+        """Add what a block has changed to what went into it."""
+        ...
+
+
+def walk(encoder: Encoder, walker: Walker[Value], value: Value) -> Value:
+    """Take a value from the stem to the head, in the order of ``Encoder.forward``.
+
+    Parameters
+    ----------
+    encoder
+        The encoder.
+    walker
+        What is done at each place; the places have the names of the modules.
+    value
+        What goes into the stem.
+    """
+    value = walker.convolve("stem", encoder.stem, value)
+    for number, block in enumerate(encoder.blocks):
+        changed = value
+        for part, layer in block.named_children():
+            if isinstance(layer, Convolution):
+                changed = walker.convolve(f"blocks.{number}.{part}", layer, changed)
+        if block.skips:
+            changed = walker.add(f"blocks.{number}.sum", value, changed)
+        value = changed
+    return walker.convolve("head", encoder.head, value)
 
 
 def imagenet_encoder() -> Encoder:
@@ -142,7 +185,7 @@ def fused(encoder: Encoder) -> Encoder:
     """
     encoder = copy.deepcopy(encoder).eval()
     for layer in encoder.modules():
-        if isinstance(layer, _Convolution):
+        if isinstance(layer, Convolution):
             layer.convolution = fuse_conv_bn_eval(layer.convolution, layer.norm)
             layer.norm = nn.Identity()
     return encoder

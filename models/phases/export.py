@@ -2,28 +2,25 @@
 
     python -m models.phases.export
 
-Weights are rounded to half precision and stored so, the largest of the encoder to eight bits with a
-scale for each output channel; the graphs cast them back when a session opens, and all arithmetic is
-in single precision. Counts are those of the operations that the temporal
-network learnt from; of gastric bypass, of all operations.
+The encoder is the one that ``eightgraph`` has written, in eight bits. Weights of the others are
+rounded to half precision and stored so; their graphs cast them back when a session opens, and their
+arithmetic is in single precision. Counts are those of the operations that the temporal network
+learnt from; of gastric bypass, of all operations.
 """
 
 import argparse
 import json
-import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from models.perfusion.export import rounded_weights, store_in_half_precision
 from models.phases.counting import count_operations, tool_table
-from models.phases.encoder import N_FEATURES, PICTURE_SIDE, Encoder, fused, imagenet_encoder
+from models.phases.encoder import N_FEATURES, PICTURE_SIDE, Encoder
 from models.phases.labels import Operation, read_bypass, read_cholec80
 from models.phases.network import N_KEYS, WINDOW, TemporalNetwork
 from models.phases.train import DATA, N_PHASES, RUNS, operations_of
@@ -38,12 +35,6 @@ FOLDER = Path(__file__).parent
 BUNDLE = FOLDER / "bundle"
 """The bundle."""
 
-LARGE = 100_000
-"""Weights of at least so many values are stored in eight bits."""
-
-CONVOLUTION_AXES = 4
-"""Axes of a convolution's weights, output channels first."""
-
 NETWORK_FILTER = {"temperature": 4.0, "switch_probability": 0.8}
 """The filter after the temporal network, as ``tune`` chose it on drawn outputs of training
 operations."""
@@ -56,20 +47,27 @@ PLAIN_FILTER = {"temperature": 8.0, "switch_probability": 1e-6}
 
 
 def export_bundle(
-    runs: Path = RUNS, bundle: Path = BUNDLE, data: Path = DATA, fold: str = "shipped"
+    runs: Path = RUNS,
+    bundle: Path = BUNDLE,
+    data: Path = DATA,
+    fold: str = "shipped",
+    *,
+    keeps_temporal: bool = False,
 ) -> None:
     """Write the bundle.
 
     Parameters
     ----------
     runs
-        Folder with the checkpoint of the fold and ``head.pt``.
+        Folder with ``encoder.onnx``, ``head.pt`` and the checkpoint of the fold.
     bundle
         Folder of the bundle; its networks are replaced.
     data
         Folder of the labels.
     fold
         Which operations the temporal network learnt from.
+    keeps_temporal
+        Whether the bundle's temporal network stays, so that no checkpoint is asked for.
     """
     operations, tools = read_cholec80(data / "cholec80_labels_1fps.npz")
     learnt = operations_of(fold, operations)
@@ -81,22 +79,22 @@ def export_bundle(
         n_keys=N_KEYS,
         tools=tools,
     )
-    shutil.rmtree(bundle / "models", ignore_errors=True)
     for name in ("models", "configs", "docs"):
         (bundle / name).mkdir(parents=True, exist_ok=True)
-    export_encoder(rounded_encoder(), bundle / "models" / "encoder.onnx")
+    shutil.copyfile(runs / "encoder.onnx", bundle / "models" / "encoder.onnx")
     head = nn.Linear(N_FEATURES, N_PHASES)
     head.load_state_dict(rounded(torch.load(runs / "head.pt", weights_only=True)))
     export_head(head, bundle / "models" / "head.onnx")
-    temporal = TemporalNetwork(N_PHASES, len(tools))
-    temporal.load_state_dict(rounded_weights(runs / f"temporal_{fold}.pt"))
-    export_temporal(temporal, model, bundle / "models" / "temporal.onnx")
+    if not keeps_temporal:
+        temporal = TemporalNetwork(N_PHASES, len(tools))
+        temporal.load_state_dict(rounded_weights(runs / f"temporal_{fold}.pt"))
+        export_temporal(temporal, model, bundle / "models" / "temporal.onnx")
+        shutil.copyfile(runs / f"temporal_{fold}.csv", bundle / "docs" / "temporal_curve.csv")
     metadata = json.loads((FOLDER / "metadata.json").read_text())
     metadata["vesalius"] = settings_of(model, learnt, read_bypass(data / "gastric_bypass_labels"))
     (bundle / "configs" / "metadata.json").write_text(json.dumps(metadata) + "\n")
     shutil.copyfile(FOLDER / "CARD.md", bundle / "docs" / "README.md")
     shutil.copyfile(FOLDER / "WEIGHTS-LICENSE", bundle / "LICENSE")
-    shutil.copyfile(runs / f"temporal_{fold}.csv", bundle / "docs" / "temporal_curve.csv")
     for told in sorted(runs.glob("head_leave_one_out.*")):
         shutil.copyfile(told, bundle / "docs" / told.name)
     write_file_list(bundle)
@@ -143,7 +141,15 @@ def settings_of(
 
 
 def export_encoder(encoder: Encoder, path: Path) -> None:
-    """Write the encoder: ``image`` (1, 3, 224, 224) in, ``features`` (1, 1280) out."""
+    """Write the encoder in single precision: what the one in eight bits is compared with.
+
+    Parameters
+    ----------
+    encoder
+        The encoder.
+    path
+        The file: ``image`` (1, 3, 224, 224) in, ``features`` (1, 1280) out.
+    """
     example = torch.zeros(1, 3, PICTURE_SIDE, PICTURE_SIDE)
     _export(encoder.eval(), (example,), (["image"], ["features"]), path)
 
@@ -175,25 +181,6 @@ class _Step(nn.Module):
         self, observation: Tensor, recent: Tensor, peak: Tensor, seen: Tensor, count: Tensor
     ) -> tuple[Tensor, ...]:
         return self.network.step(observation, recent, peak, seen, count)
-
-
-def rounded_encoder() -> Encoder:
-    """Return the encoder with weights as they are stored."""
-    encoder = fused(imagenet_encoder())
-    encoder.load_state_dict(
-        {
-            name: eight_bits(weight) if weight.numel() >= LARGE else weight.half().float()
-            for name, weight in encoder.state_dict().items()
-        }
-    )
-    return encoder
-
-
-def eight_bits(weight: Tensor) -> Tensor:
-    """Return weights that are whole numbers up to 127 times a scale for each output channel."""
-    highest = weight.flatten(1).abs().amax(dim=1)
-    scale = (highest / 127).half().float().clamp(min=1e-7).reshape(-1, *[1] * (weight.dim() - 1))
-    return (weight / scale).round().clamp(-127, 127) * scale
 
 
 def rounded(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -229,39 +216,12 @@ def _export(
         verbose=False,
     )
     model = program.model_proto
-    _store_in_eight_bits(model)
     store_in_half_precision(model)
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def _store_in_eight_bits(model: onnx.ModelProto) -> None:
-    """Store large weights as whole numbers and scales, with a product in front of their use."""
-    nodes, scales = [], []
-    for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) < LARGE or len(tensor.dims) != CONVOLUTION_AXES:
-            continue
-        values = numpy_helper.to_array(tensor)
-        scale = np.abs(values).max(axis=(1, 2, 3), keepdims=True) / np.float32(127)
-        name = tensor.name
-        whole = np.round(values / np.maximum(scale, 1e-12)).astype(np.int8)
-        tensor.CopyFrom(numpy_helper.from_array(whole, f"{name}.whole"))
-        scales.append(numpy_helper.from_array(scale.astype(np.float32), f"{name}.scale"))
-        nodes.append(
-            helper.make_node("Cast", [f"{name}.whole"], [f"{name}.cast"], to=onnx.TensorProto.FLOAT)
-        )
-        nodes.append(helper.make_node("Mul", [f"{name}.cast", f"{name}.scale"], [name]))
-    model.graph.initializer.extend(scales)
-    kept = [*nodes, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
-    made = {node.output[0] for node in nodes}
-    shapes = [v for v in model.graph.value_info if v.name not in made]
-    del model.graph.value_info[:]
-    model.graph.value_info.extend(shapes)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -271,8 +231,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--fold", choices=("shipped", "tools"), default="shipped")
+    parser.add_argument("--keep-temporal", action="store_true")
     options = parser.parse_args(arguments)
-    export_bundle(options.runs, options.bundle, options.data, options.fold)
+    export_bundle(
+        options.runs,
+        options.bundle,
+        options.data,
+        options.fold,
+        keeps_temporal=options.keep_temporal,
+    )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python -m models.phases.head
 
-Encodes the frames (kept in ``runs/frames.npz``), judges by leaving one video out, chooses the
-temperature that makes those held-out probabilities likeliest, fits on all three, and writes
-``runs/head.pt``, ``runs/head_leave_one_out.json`` and ``runs/head_leave_one_out.png``.
+Encodes the frames with ``runs/encoder.onnx`` (kept beside it), judges by leaving one video out,
+chooses the temperature that makes those held-out probabilities likeliest, fits on all three, and
+writes ``runs/head.pt``, ``runs/head_leave_one_out.json`` and ``runs/head_leave_one_out.png``.
 """
 
 import argparse
@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.phases.encoder import N_FEATURES, imagenet_encoder
-from models.phases.frames import LabelledFeatures, encoded_frames
+from models.phases.encoder import N_FEATURES
+from models.phases.frames import LabelledFeatures, encoded_frames, opened_encoder
 from models.phases.train import DATA, RUNS
 from pipeline.analyses.phases.ontology import Procedure, load_procedure
+from pipeline.identity import digest_file
 
 N_VIEWS = 6
 """Views of each frame."""
@@ -187,12 +188,20 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
 
 
-def _frames(folder: Path, kept: Path) -> LabelledFeatures:
-    """Return the frames' features, encoded once."""
+def labelled_frames(folder: Path, encoder: Path) -> LabelledFeatures:
+    """Return the frames' features, encoded once for each encoder and kept beside it.
+
+    Parameters
+    ----------
+    folder
+        The frames and their labels.
+    encoder
+        An exported encoder.
+    """
     procedure = load_procedure("cholecystectomy")
+    kept = encoder.with_name(f"frames-{digest_file(encoder)[:16]}.npz")
     if not kept.exists():
-        frames = encoded_frames(folder, procedure, imagenet_encoder(), N_VIEWS)
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        frames = encoded_frames(folder, procedure, opened_encoder(encoder), N_VIEWS)
         np.savez(kept, features=frames.features, phase=frames.phase, video=frames.video)
     with np.load(kept) as file:
         return LabelledFeatures(**{name: file[name] for name in file.files})
@@ -207,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     procedure = load_procedure("cholecystectomy")
     n = len(procedure.phases)
-    frames = _frames(options.data, options.runs / "frames.npz")
+    frames = labelled_frames(options.data, options.runs / "encoder.onnx")
     held_out = leave_one_out(frames, n)
     temperature = best_temperature(held_out)
     told = report(held_out, temperature, procedure)

@@ -5,12 +5,13 @@ features where they are kept.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.phases.ahead import ahead
 from pipeline.analyses.phases.anticipation import Forecast, stacked
 from pipeline.analyses.phases.features import FeatureStore
 from pipeline.analyses.phases.networks import PhaseNetworks
@@ -18,11 +19,13 @@ from pipeline.analyses.phases.recognise import Recognised
 from pipeline.analyses.phases.result import MARKS, NO_PHASE, Mark, PhasesResult
 from pipeline.analyses.phases.segments import segments_of
 from pipeline.analyses.phases.settings import PhasesSettings
-from pipeline.analyses.phases.sight import Sight
-from pipeline.analyses.phases.stepper import PhaseStepper, Step
+from pipeline.analyses.phases.sight import Glance, Sight, glance
+from pipeline.analyses.phases.stepper import PhaseStepper, Step, index_of
 from pipeline.analyses.stopwatch import Stopwatch
 from pipeline.errors import AnalysisFailed
 from pipeline.imaging.timedframe import TimedFrame
+
+Item = TypeVar("Item")
 
 Progress = Callable[[int], None]
 """Called with the number of seconds that are done."""
@@ -58,12 +61,12 @@ def analyse(
         If there is no picture at all.
     """
     stopwatch = Stopwatch()
-    stepper = PhaseStepper(networks)
     store = FeatureStore(folder=settings.features) if settings.features and input_digest else None
     kept = store.read(input_digest, networks) if store and input_digest else None
     if kept is None:
-        steps = _from_frames(frames, stepper, stopwatch)
+        steps = _from_frames(frames, networks, stopwatch)
     else:
+        stepper = PhaseStepper(networks)
         steps = (stepper.take(sight) for sight in kept)
     seconds = _Seconds(keep_sights=store is not None and kept is None)
     with stopwatch.stage("analyse"):
@@ -79,7 +82,7 @@ def analyse(
 
 def kept_steps(frames: Iterable[TimedFrame], networks: PhaseNetworks) -> Iterator[Step]:
     """Yield the seconds of a video with all that is known of them."""
-    return _from_frames(frames, PhaseStepper(networks), Stopwatch())
+    return _from_frames(frames, networks, Stopwatch())
 
 
 class _Seconds:
@@ -100,18 +103,31 @@ class _Seconds:
 
 
 def _from_frames(
-    frames: Iterable[TimedFrame], stepper: PhaseStepper, stopwatch: Stopwatch
+    frames: Iterable[TimedFrame], networks: PhaseNetworks, stopwatch: Stopwatch
 ) -> Iterator[Step]:
-    """Yield the seconds of pictures; the time of decoding is counted apart."""
-    return chain.from_iterable(stepper.push_kept(f) for f in _timed(frames, stopwatch))
+    """Yield the seconds of pictures; the time that pictures are waited for is counted apart."""
+    stepper = PhaseStepper(networks)
+    for t_seconds, glanced in _timed(ahead(_glanced(frames, networks)), stopwatch):
+        yield from stepper.push_glanced(t_seconds, glanced)
 
 
-def _timed(frames: Iterable[TimedFrame], stopwatch: Stopwatch) -> Iterator[TimedFrame]:
-    """Yield pictures and count the time that it takes to get them."""
-    began = perf_counter()
+def _glanced(
+    frames: Iterable[TimedFrame], networks: PhaseNetworks
+) -> Iterator[tuple[float, Glance | None]]:
+    """Yield the time of each picture, and what it shows if it is the first of its second."""
+    last = None
     for frame in frames:
+        index = index_of(frame.t_seconds, networks)
+        yield frame.t_seconds, None if index == last else glance(frame.rgb, networks)
+        last = index
+
+
+def _timed(items: Iterable[Item], stopwatch: Stopwatch) -> Iterator[Item]:
+    """Yield items and count the time that it takes to get them."""
+    began = perf_counter()
+    for item in items:
         stopwatch.add("decode", perf_counter() - began)
-        yield frame
+        yield item
         began = perf_counter()
 
 

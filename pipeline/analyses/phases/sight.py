@@ -26,12 +26,28 @@ UNSEEN = Sight(mark=Mark.MISSING, features=None)
 """A second without a picture."""
 
 
-def look(rgb: NDArray[np.uint8], networks: PhaseNetworks) -> Sight:
-    """Return what is kept of a picture. Shape ``(rows, columns, 3)``."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Glance:
+    """A picture before the encoder has seen it."""
+
+    mark: Mark
+    """What it shows."""
+
+    picture: NDArray[np.uint8]
+    """As the encoder takes it. Shape ``(side, side, 3)``."""
+
+
+def glance(rgb: NDArray[np.uint8], networks: PhaseNetworks) -> Glance:
+    """Return what a picture shows, and what the encoder takes. Shape ``(rows, columns, 3)``."""
     picture = small_picture(rgb, networks.model.picture_side)
-    mark = mark_of(measure(picture))
-    features = encode(networks, picture) if mark is Mark.USABLE else None
-    return Sight(mark=mark, features=features)
+    return Glance(mark=mark_of(measure(picture)), picture=picture)
+
+
+def look(glanced: Glance, networks: PhaseNetworks) -> Sight:
+    """Return what is kept of a picture."""
+    is_usable = glanced.mark is Mark.USABLE
+    features = encode(networks, glanced.picture) if is_usable else None
+    return Sight(mark=glanced.mark, features=features)
 
 
 def observe(sight: Sight, networks: PhaseNetworks) -> Observation:

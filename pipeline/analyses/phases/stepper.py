@@ -23,7 +23,7 @@ from pipeline.analyses.phases.recognise import (
     recognise,
 )
 from pipeline.analyses.phases.result import Mark, StepResult
-from pipeline.analyses.phases.sight import UNSEEN, Sight, look, observe
+from pipeline.analyses.phases.sight import UNSEEN, Glance, Sight, glance, look, observe
 from pipeline.errors import UnusableCall
 from pipeline.imaging.timedframe import TimedFrame
 
@@ -83,11 +83,36 @@ class PhaseStepper:
 
     def push_kept(self, frame: TimedFrame) -> tuple[Step, ...]:
         """Do what ``push`` does, and return all that is known of the seconds."""
-        index = self._index_of(frame.t_seconds)
-        if index < self.next_index:
+        is_done = index_of(frame.t_seconds, self._networks) < self.next_index
+        glanced = None if is_done else glance(frame.rgb, self._networks)
+        return self.push_glanced(frame.t_seconds, glanced)
+
+    def push_glanced(self, t_seconds: float, glanced: Glance | None) -> tuple[Step, ...]:
+        """Do what ``push_kept`` does, with a picture that was glanced at elsewhere.
+
+        Parameters
+        ----------
+        t_seconds
+            When it is shown [s].
+        glanced
+            The picture; None if its step has had one before.
+
+        Raises
+        ------
+        UnusableCall
+            As ``push``.
+        """
+        if t_seconds < self._last_t:
+            raise UnusableCall(
+                f"a picture at {t_seconds:.3f} s after one at {self._last_t:.3f} s: "
+                "pictures come in order of time"
+            )
+        self._last_t = t_seconds
+        if glanced is None:
             return ()
+        index = index_of(t_seconds, self._networks)
         passed = [self.take(UNSEEN) for _ in range(index - self.next_index)]
-        return (*passed, self.take(look(frame.rgb, self._networks)))
+        return (*passed, self.take(look(glanced, self._networks)))
 
     def take(self, sight: Sight) -> Step:
         """Take the next second as it was seen: what ``push`` comes down to."""
@@ -169,15 +194,10 @@ class PhaseStepper:
         if found != {name: (array.shape, array.dtype) for name, array in expected.items()}:
             raise UnusableCall("saved state: damaged")
 
-    def _index_of(self, t_seconds: float) -> int:
-        """Return the step that a picture belongs to."""
-        if t_seconds < self._last_t:
-            raise UnusableCall(
-                f"a picture at {t_seconds:.3f} s after one at {self._last_t:.3f} s: "
-                "pictures come in order of time"
-            )
-        self._last_t = t_seconds
-        return int(np.floor(t_seconds * self._networks.model.rate_hz + 0.5))
+
+def index_of(t_seconds: float, networks: PhaseNetworks) -> int:
+    """Return the step that a picture of a time [s] belongs to."""
+    return int(np.floor(t_seconds * networks.model.rate_hz + 0.5))
 
 
 def _in_words(

@@ -107,6 +107,22 @@ def test_progress_is_told_about_every_second(networks: PhaseNetworks) -> None:
     assert told == list(range(1, 8))
 
 
+def test_pictures_beside_the_first_of_a_second_are_not_taken(networks: PhaseNetworks) -> None:
+    twice = [
+        one
+        for frame in video(5)
+        for one in (
+            frame,
+            TimedFrame(t_seconds=frame.t_seconds + 0.25, rgb=np.zeros_like(frame.rgb)),
+        )
+    ]
+    once, again = (analyse(frames, networks, PhasesSettings()) for frames in (video(5), twice))
+    assert again.filtered.tobytes() == once.filtered.tobytes()
+    assert again.mark.tobytes() == once.mark.tobytes()
+    with pytest.raises(UnusableCall, match="in order of time"):
+        analyse(reversed(twice), networks, PhasesSettings())
+
+
 def test_uncertainty_is_the_share_of_no_idea(networks: PhaseNetworks) -> None:
     result = analyse(video(30), networks, PhasesSettings())
     entropy = -(result.filtered * np.log(np.maximum(result.filtered, 1e-30))).sum(axis=1)

