@@ -6,19 +6,19 @@ in eight bits are measured over themselves in single precision, and what torch m
 compared with that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import onnxruntime
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.graphs import (
-    APART,
     GRAPHS,
     RUNS,
-    STEPS_APART,
     Feed,
     at_level,
+    check_near,
     check_same,
     example,
     mean_seconds,
@@ -65,7 +65,7 @@ def _rows(terms: Terms, which: tuple[str, str], feed: Feed, threads: int) -> Ite
     for told, level in LEVELS.items():
         against = f"onnxruntime, {told}"
         other = at_level(graph_of(model, name), threads, level)
-        check_same(f"{name}, {against}", ours(feed), other(feed), _apart(which))
+        _check(which)(f"{name}, {against}", ours(feed), other(feed))
         times = times_of(terms, feed, ours, other)
         yield Row(area="models", what=what, against=against, ours=times[0], theirs=times[1])
     torch.set_num_threads(threads)
@@ -118,7 +118,7 @@ def _openvino(terms: Terms) -> Iterator[Row | Missing]:
         except NotInstalled as reason:
             yield Missing(against=f"{against}, {name}", reason=str(reason))
             continue
-        check_same(f"{name}, {against}", ours(feed), np.load(found), _apart(which))
+        _check(which)(f"{name}, {against}", ours(feed), np.load(found))
         yield Row(
             area="models",
             what=_named(which, 2),
@@ -135,6 +135,8 @@ def _named(which: tuple[str, str], threads: int) -> str:
     return f"{model}'s {name}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def _apart(which: tuple[str, str]) -> float:
-    """Return how far two ways of the graph that ships may be apart."""
-    return STEPS_APART if which in EIGHT_BITS else APART
+def _check(
+    which: tuple[str, str],
+) -> Callable[[str, NDArray[np.float32], NDArray[np.float32]], None]:
+    """Return how ways of the graph that ships are compared."""
+    return check_near if which in EIGHT_BITS else check_same

@@ -13,6 +13,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from models.perfusion.export import SMALLEST_STORED
 from models.perfusion.network import Locator, Member
 from models.perfusion.quantise import GRAPHS
 from models.phases.encoder import N_FEATURES, fused, imagenet_encoder
@@ -88,8 +89,14 @@ def _without_basis(network: nn.Module) -> Reference:
 
 
 def torch_encoder() -> Reference:
-    """Return the encoder of the phases, with its published weights."""
-    return fused(imagenet_encoder()).eval()
+    """Return the encoder of the phases, with its published weights as a graph stores them."""
+    network = fused(imagenet_encoder())
+    stored = {
+        name: w.half().float() if w.numel() >= SMALLEST_STORED else w
+        for name, w in network.state_dict().items()
+    }
+    network.load_state_dict(stored)
+    return network.eval()
 
 
 def torch_head() -> Reference:

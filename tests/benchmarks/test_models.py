@@ -9,7 +9,16 @@ import torch
 
 from benchmarks import torchways
 from benchmarks.daugs import OtherResult
-from benchmarks.graphs import APART, GRAPHS, apart, at_level, check_same, example, served
+from benchmarks.graphs import (
+    APART,
+    GRAPHS,
+    apart,
+    at_level,
+    check_near,
+    check_same,
+    example,
+    served,
+)
 from benchmarks.halfgraphs import KINDS, write_in
 from benchmarks.models import LEVELS, measure
 from benchmarks.row import Missing, Row, Terms
@@ -65,3 +74,12 @@ def test_another_result_is_noticed() -> None:
     check_same("a graph", values, values * np.float32(1 + 1e-5))
     with pytest.raises(OtherResult, match="a graph"):
         check_same("a graph", values, values * np.float32(1.01))
+
+
+def test_steps_of_eight_bits_may_differ_at_some_points_and_not_on_average() -> None:
+    values = np.ones((100, 100), np.float32)
+    other = values.copy()
+    other[0, 0] = 0.5
+    check_near("a graph", values, other)
+    with pytest.raises(OtherResult, match="on average"):
+        check_near("a graph", values, values * np.float32(1.02))
