@@ -52,11 +52,13 @@ def version_of(
 
 
 def _damage(path: Path, noise: float, layer: int) -> None:
-    """Add noise to one layer of a network."""
+    """Add noise to one layer of a network, whose weights may be whole numbers of eight bits."""
     model = onnx.load(path)
     weights = [each for each in model.graph.initializer if len(each.dims) == 4][layer]
     values = numpy_helper.to_array(weights)
     added = np.random.default_rng(5).normal(0.0, noise * float(values.std()), values.shape)
-    changed = (values + added).astype(values.dtype)
-    weights.CopyFrom(numpy_helper.from_array(changed, weights.name))
+    changed = values + added
+    if values.dtype == np.int8:
+        changed = np.rint(changed).clip(-128, 127)
+    weights.CopyFrom(numpy_helper.from_array(changed.astype(values.dtype), weights.name))
     onnx.save(model, path)
