@@ -114,6 +114,7 @@ figures: $(VENV)/.installed-dev demo
 	$(BIN)/python -m benchmarks.reserve
 	$(BIN)/python -m benchmarks.reststress
 	$(BIN)/python -m benchmarks.linearflow
+	$(BIN)/python -m benchmarks.choose --analysis perfusion
 	$(BIN)/python -m benchmarks.review
 	$(BIN)/python -m benchmarks.reviewpage $(DEMO)
 

@@ -183,7 +183,7 @@ def _member_curves(found: list[SliceAnalysis], member: int, structure: int) -> N
     for one in found:
         mask = np.zeros(one.prepared.square.shape[1:], dtype=np.bool_)
         if member < len(one.maps):
-            mask = one.maps[member].probabilities.argmax(axis=0) == structure
+            mask = one.drawn(one.maps[member].probabilities) == structure
         curves.append(mean_curve(one.prepared.square, mask))
     return np.stack(curves, axis=1)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.endocardium import moved_endocardium
 from pipeline.analyses.perfusion.locate import Place, likely_places
 from pipeline.analyses.perfusion.networks import Pool
 from pipeline.analyses.perfusion.pool import (
@@ -63,7 +64,21 @@ class SliceAnalysis:
         """Segmentation on the model's grid; None where there is none. Shape ``(size, size)``."""
         if self.final is None:
             return None
-        classes: NDArray[np.uint8] = self.final.probabilities.argmax(axis=0).astype(np.uint8)
+        return self.drawn(self.final.probabilities)
+
+    def drawn(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return probabilities as classes, both on the model's grid.
+
+        Parameters
+        ----------
+        probabilities
+            Shape ``(classes, size, size)``.
+
+        Returns
+        -------
+            Class of each point. Shape ``(size, size)``.
+        """
+        classes: NDArray[np.uint8] = self._moved(probabilities).argmax(axis=0).astype(np.uint8)
         return classes
 
     def segmentation(self, probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -83,10 +98,17 @@ class SliceAnalysis:
         """
         on_slice = [
             self.prepared.grid.to_slice(p, self.shape, outside=float(index == 0))
-            for index, p in enumerate(probabilities)
+            for index, p in enumerate(self._moved(probabilities))
         ]
         classes: NDArray[np.uint8] = np.argmax(on_slice, axis=0).astype(np.uint8)
         return classes
+
+    def _moved(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities with the endocardial contour where readers draw it."""
+        prepared = self.prepared
+        return moved_endocardium(
+            probabilities, prepared.grid.spacing_mm, prepared.endocardial_offset_mm
+        )
 
 
 def analyse_slice(

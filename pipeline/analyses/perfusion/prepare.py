@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import shift
 
 from pipeline.analyses.perfusion.deform import undeformed
+from pipeline.analyses.perfusion.endocardium import endocardial_offset_mm
 from pipeline.analyses.perfusion.firstpass import (
     blood_curve,
     first_beat,
@@ -56,6 +57,9 @@ class PreparedSlice:
 
     remaining_mm: NDArray[np.float64]
     """What motion is left in the square, measured by other means. Shape ``(beats, 2)``."""
+
+    endocardial_offset_mm: float = 0.0
+    """How far outwards the endocardial contour is moved [mm]."""
 
 
 def prepare_slice(
@@ -109,6 +113,7 @@ def prepare_slice(
         first_beat=first,
         shifts_mm=shifts,
         remaining_mm=remaining_shifts(square, model.grid_spacing_mm),
+        endocardial_offset_mm=endocardial_offset_mm(pixel_spacing_mm, model),
     )
 
 

@@ -1,7 +1,7 @@
 """What a site may set for the perfusion analysis, and what the model's bundle fixes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 from pipeline.errors import BundleRejected, UnusableCall
@@ -187,6 +187,13 @@ class ModelGrid:
     edge_after: int
     """Last rows and columns of a patch that the uncertainty map leaves out."""
 
+    label_spacing_mm: float = 0.0
+    """Pixels that the training's labels were drawn on [mm]; 0 where the bundle does not say."""
+
+    endocardial_offset: float = 0.0
+    """How far outwards the endocardial contour is moved for each millimetre that the image's pixels
+    are finer than the labels' [mm/mm]."""
+
     @classmethod
     def from_bundle(cls, values: Mapping[str, object]) -> "ModelGrid":
         """Read the grid from a bundle's own settings.
@@ -196,12 +203,17 @@ class ModelGrid:
         BundleRejected
             If one is missing or not a number, or if the patches do not fit the grid.
         """
-        found: dict[str, object] = {f.name: values.get(f.name) for f in fields(cls)}
+        found: dict[str, object] = {
+            f.name: values.get(f.name, None if f.default is MISSING else f.default)
+            for f in fields(cls)
+        }
         for name, value in found.items():
             if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
                 raise BundleRejected(f"metadata.json: vesalius.{name} is {value!r}, not a number")
         grid = cls(
             grid_spacing_mm=float(str(found.pop("grid_spacing_mm"))),
+            label_spacing_mm=float(str(found.pop("label_spacing_mm"))),
+            endocardial_offset=float(str(found.pop("endocardial_offset"))),
             **{name: int(str(value)) for name, value in found.items()},
         )
         room = grid.grid_size - grid.patch_size
