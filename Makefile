@@ -148,7 +148,7 @@ train-reconstruction: $(VENV)/.installed-dev
 	$(BIN)/python -m models.reconstruction.export
 
 train-phases: $(VENV)/.installed-dev
-	for step in "train temporal" head tune export; do \
+	for step in "train temporal" eightgraph head tune export; do \
 		$(BIN)/python -m models.phases.$$step || exit 1; \
 	done
 
