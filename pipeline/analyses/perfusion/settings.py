@@ -61,8 +61,9 @@ class PerfusionSettings:
     """A larger one is implausible too: over-segmentation lowers U_pp [mm2]."""
 
     flag_u_pp: float = 0.005
-    """A result whose U_pp lies above carries a warning: a little over twice the highest U_pp on
-    the series that watched over the shipped pool's training. Another pool needs another value."""
+    """A result whose U_pp lies above carries a warning, and the heart is looked for at the next
+    likely place, too: above every U_pp of the shipped pool's evaluation. Another pool needs another
+    value."""
 
     motion: str = "rigid"
     """How motion between beats is corrected: ``rigid``, by a shift of each beat; ``deformable``, by
