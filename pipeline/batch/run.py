@@ -270,19 +270,20 @@ class BatchRun:
         if looked is None:
             self._not_fetched(study, ready.not_fetched)
             return
-        if not looked.job_ids:
-            self._batches.change(study.row, StudyState.REFUSED, reason=looked.reason)
-        elif not looked.to_do and not study.job_ids:
-            self._batches.change(
-                study.row, StudyState.SKIPPED, job_ids=looked.existing, reason=looked.reason
-            )
-        else:
+        if looked.job_ids and (looked.to_do or study.job_ids):
             self._batches.change(
                 study.row, StudyState.SUBMITTED, job_ids=looked.job_ids, reason=looked.reason
             )
             self._add(study, looked.job_ids)
             return
+        # Before it is recorded: a run that is killed in between does not come back for it.
         self._ahead.shelf(study).clear()
+        if not looked.job_ids:
+            self._batches.change(study.row, StudyState.REFUSED, reason=looked.reason)
+        else:
+            self._batches.change(
+                study.row, StudyState.SKIPPED, job_ids=looked.existing, reason=looked.reason
+            )
 
     def _not_fetched(self, study: BatchStudy, why: str | None) -> None:
         """Record that a study did not come."""
@@ -310,8 +311,9 @@ class BatchRun:
                 self._batches.add_jobs(row, further)
                 continue
             failed = any(one.state is not JobState.DONE for one in found)
-            self._batches.change(row, StudyState.FAILED if failed else StudyState.DONE)
+            # Before it is recorded: a run that is killed in between does not come back for it.
             self._ahead.shelf(each.study).clear()
+            self._batches.change(row, StudyState.FAILED if failed else StudyState.DONE)
             del self._open[row]
 
     def _follow_ups(self, known: Sequence[UUID], found: Sequence[JobStanding]) -> list[UUID]:

@@ -3,7 +3,7 @@
 from io import BytesIO
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_ECHO_RQ, C_STORE_RQ, C_STORE_RSP, DIMSEMessage
 from pynetdicom.dimse_primitives import C_ECHO, C_STORE
@@ -45,6 +45,7 @@ def joined(parts: list[Fragment]) -> bytes:
     return b"".join(part.content for part in parts)
 
 
+@settings(deadline=None)
 @given(UIDS, UIDS, NUMBERS, st.binary(min_size=1, max_size=500), st.integers(14, 200))
 def test_a_request_of_pynetdicom_is_read(
     sop_class: str, uid: str, number: int, data: bytes, longest: int

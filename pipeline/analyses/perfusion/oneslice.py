@@ -147,11 +147,12 @@ def analyse_slice(
 
 
 def surest(tries: Iterable[SliceAnalysis], sure_u_pp: float) -> SliceAnalysis:
-    """Return what was found where the pool is sure of it.
+    """Return what was found where the pool is sure of it, or else at the likeliest place.
 
     A great vessel may pass for the heart, but no ring is closed around it, and the pool is unsure:
     where several places were likely on real series, U_pp was 0.001 to 0.006 at the heart and 0.02
-    to 0.19 at others.
+    to 0.19 at others. A pool that is sure nowhere says nothing of places: the likeliest one with a
+    plausible myocardium stays.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def surest(tries: Iterable[SliceAnalysis], sure_u_pp: float) -> SliceAnalysis:
         tried.append(replace(one, place_rank=rank))
         if one.u_pp <= sure_u_pp:
             return tried[-1]
-    return min(tried, key=lambda one: one.u_pp)
+    return next((one for one in tried if one.chosen is not None), tried[0])
 
 
 def segment_slice(

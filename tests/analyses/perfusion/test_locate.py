@@ -137,8 +137,9 @@ def test_a_place_that_the_pool_is_sure_of_is_taken_before_a_likelier_one(pool: P
     for u_pp, rank, n_asked in (
         ((0.001, 0.0005), 1, 1),
         ((0.02, 0.001, 0.0001), 2, 2),
-        ((0.02, np.inf, 0.01), 3, 3),
-        ((0.02, 0.03, np.inf), 1, 3),
+        ((0.02, np.inf, 0.01), 1, 3),
+        ((np.inf, 0.03, 0.02), 2, 3),
+        ((np.inf, 0.03, 0.004), 3, 3),
         ((np.inf, np.inf), 1, 2),
     ):
         asked.clear()
