@@ -52,12 +52,22 @@ def moved_endocardium(
     more = blood - np.delete(probabilities, BLOOD_POOL, axis=0).max(axis=0)
     if offset_mm <= 0 or not (more >= 0).any():
         return probabilities
-    size = (len(more) - 1) * FINER + 1
-    inside = zoom(more, size / len(more), order=1) >= 0
+    # Farther from the blood than the contour moves nothing changes.
+    reach = int(np.ceil(offset_mm / spacing_mm)) + 2
+    rows, columns = (
+        slice(max(0, int(at.min()) - reach), int(at.max()) + reach + 1)
+        for at in np.nonzero(more >= 0)
+    )
+    near = more[rows, columns]
+    factors = [((n - 1) * FINER + 1) / n for n in near.shape]
+    inside = zoom(near, factors, order=1) >= 0
     step = spacing_mm / FINER
     outwards = distance_transform_edt(~inside, step) - distance_transform_edt(inside, step)
     # The contour stays as soft as the grid's points are far apart.
-    share = np.clip(0.5 + (offset_mm - outwards[::FINER, ::FINER]) / spacing_mm, 0.0, 1.0)
+    share = np.zeros(more.shape)
+    share[rows, columns] = np.clip(
+        0.5 + (offset_mm - outwards[::FINER, ::FINER]) / spacing_mm, 0.0, 1.0
+    )
     both = probabilities[MYOCARDIUM] + blood
     moved = probabilities.copy()
     moved[BLOOD_POOL] = np.maximum(blood, both * share)
