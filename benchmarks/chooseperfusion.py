@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.choose import Choice, ratio_of
-from benchmarks.graphs import at_level
+from benchmarks.daugs import network_of
 from benchmarks.inputs import prepared_slice
-from benchmarks.models import FULL
 from benchmarks.row import seconds_of
 from benchmarks.torchreference import graph_of, single_precision
 from models.perfusion.series import label_path, series_paths
@@ -54,7 +53,7 @@ def perfusion_choices(rounds: int, _place: Path, series: Path = SERIES) -> list[
         "single precision": single_precision,
         "8 bits, as served": lambda name: graph_of("perfusion", name),
     }
-    members = {way: [_network(graph(name)) for name in pool.names] for way, graph in ways.items()}
+    members = {way: [network_of(graph(name)) for name in pool.names] for way, graph in ways.items()}
 
     def timed(way: str) -> float:
         return seconds_of(lambda: _segmented(cases[0], members[way][0], pool))
@@ -74,12 +73,6 @@ def _figures(cases: Sequence[Case], members: Sequence[Network], pool: Pool) -> d
             dice(_segmented(case, member, pool), case[1]) for case in cases for member in members
         )
     }
-
-
-def _network(graph: Path) -> Network:
-    """Return a member on one thread."""
-    way = at_level(graph, 1, FULL)
-    return lambda beats: way({"beats": beats})
 
 
 def _labelled(folder: Path, pool: Pool) -> list[Case]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.pool import MemberMaps, Network, sweep
 from pipeline.analyses.perfusion.result import MYOCARDIUM
 from pipeline.analyses.perfusion.settings import ModelGrid
-from pipeline.identity import digest_bytes
+from pipeline.identity import digest_file
 from pipeline.infer.bundle import Member, find_bundle, load_bundle
 from pipeline.infer.session import open_session
 
@@ -52,7 +53,7 @@ def measure(terms: Terms) -> Iterator[Row]:
     pool = open_pool(load_bundle(find_bundle("perfusion")))
     count = FEW if terms.is_small else len(pool.names)
     members = [torch_member(name) for name in pool.names[:count]]
-    unrounded = [single_precision_member(name) for name in pool.names[:count]]
+    unrounded = [network_of(single_precision(name)) for name in pool.names[:count]]
     beats = prepared_beats(pool)
     # Small inputs are for tests, beside others: threads that wait for each other take minutes.
     torch.set_num_threads(1 if terms.is_small else os.cpu_count() or 1)
@@ -104,10 +105,9 @@ def measure(terms: Terms) -> Iterator[Row]:
     )
 
 
-def single_precision_member(name: str) -> Network:
-    """Return a member before it was put into eight bits, run as the shipped ones are."""
-    graph = single_precision(name)
-    member = Member(name=name, path=graph, sha256=digest_bytes(graph.read_bytes()))
+def network_of(graph: Path) -> Network:
+    """Return a member of the pool from its file, run as the shipped ones are."""
+    member = Member(name=graph.stem, path=graph, sha256=digest_file(graph))
     session = open_session(member, threads=1)
 
     def run(patches: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.daugs import TOLERANCE, OtherResult
-from benchmarks.row import Terms, in_turn, seconds_of
+from benchmarks.row import Row, Terms, in_turn, seconds_of
 from pipeline.infer.bundle import find_bundle, load_bundle
 from pipeline.infer.session import open_session
 from pipeline.infer.terms import CPU
@@ -107,6 +107,36 @@ def times_of(
 def apart(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
     """Return the largest difference of two results, as a share of the first one's largest value."""
     return float(np.abs(ours - theirs).max() / max(np.abs(ours).max(), TOLERANCE))
+
+
+def other_result(
+    which: tuple[str, str],
+    against: str,
+    times: tuple[tuple[float, ...], tuple[float, ...]],
+    difference: float,
+) -> Row:
+    """Return a row of a graph on one thread over a way that gives another result.
+
+    Parameters
+    ----------
+    which
+        Model and graph.
+    against
+        The other way.
+    times
+        What a run of each took, once a round [s].
+    difference
+        Largest difference, as a share of the largest value.
+    """
+    model, name = which
+    return Row(
+        area="models",
+        what=f"{model}'s {name}, 1 thread",
+        against=against,
+        ours=times[0],
+        theirs=times[1],
+        note=f"another result: {100 * difference:.2g} % of the largest value from what is served",
+    )
 
 
 def check_same(what: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> None:

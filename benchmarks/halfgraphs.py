@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.graphs import GRAPHS, apart, at_level, example, served, times_of
+from benchmarks.graphs import GRAPHS, apart, at_level, example, other_result, served, times_of
 from benchmarks.row import Missing, Row, Terms
 from benchmarks.unrounded import unrounded
 from pipeline.infer.session import REFUSALS
@@ -45,15 +45,7 @@ def half_rows(terms: Terms) -> Iterator[Row | Missing]:
                 yield Missing(against=f"{against}, {name}", reason=first)
                 continue
             times = times_of(terms, feed, ours, other)
-            yield Row(
-                area="models",
-                what=f"{model}'s {name}, 1 thread",
-                against=against,
-                ours=times[0],
-                theirs=times[1],
-                note=f"another result: {100 * difference:.2g} % of the largest value from what is "
-                "served",
-            )
+            yield other_result((model, name), against, times, difference)
 
 
 def write_in(kind: int, path: Path, into: Path) -> None:

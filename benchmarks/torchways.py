@@ -8,7 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.graphs import GRAPHS, Feed, Way, apart, check_same, example, served, times_of
+from benchmarks.graphs import (
+    GRAPHS,
+    Feed,
+    Way,
+    apart,
+    check_same,
+    example,
+    other_result,
+    served,
+    times_of,
+)
 from benchmarks.row import Missing, Row, Terms, seconds_of
 from benchmarks.torchreference import REFERENCES, Reference
 
@@ -91,15 +101,8 @@ def bfloat16_rows(terms: Terms) -> Iterator[Row | Missing]:
     for model, name in GRAPHS:
         feed, ours, other = example((model, name)), served(model, name, 1), in_bfloat16(name)
         times = times_of(terms, feed, ours, other)
-        yield Row(
-            area="models",
-            what=f"{model}'s {name}, 1 thread",
-            against=f"{TORCH}, autocast to bfloat16",
-            ours=times[0],
-            theirs=times[1],
-            note=f"another result: {100 * apart(ours(feed), other(feed)):.2g} % of the largest "
-            "value from what is served",
-        )
+        against = f"{TORCH}, autocast to bfloat16"
+        yield other_result((model, name), against, times, apart(ours(feed), other(feed)))
 
 
 def processor_flags() -> frozenset[str]:

@@ -10,8 +10,13 @@ from models.phases.export import export_encoder
 
 
 def write_encoder(place: Path) -> Path:
-    """Write the phases' encoder in single precision, with its published weights, into a folder."""
+    """Return the phases' encoder in single precision, with its published weights, in a folder.
+
+    It is written there once: that takes seconds, and several rows ask for it.
+    """
     path = place / "single.onnx"
+    if path.exists():
+        return path
     with catch_warnings():
         # torch's exporter warns of its own use of torch.
         simplefilter("ignore")

@@ -9,11 +9,11 @@ from benchmarks.daugs import (
     OtherResult,
     check_same,
     measure,
+    network_of,
     prepared_beats,
-    single_precision_member,
 )
 from benchmarks.row import Terms
-from benchmarks.torchreference import torch_member
+from benchmarks.torchreference import single_precision, torch_member
 from pipeline.analyses.perfusion.networks import open_pool
 from pipeline.infer.bundle import find_bundle, load_bundle
 
@@ -28,7 +28,7 @@ def test_another_member_is_another_result() -> None:
     torch.set_num_threads(1)
     pool = open_pool(load_bundle(find_bundle("perfusion")))
     beats = prepared_beats(pool)
-    ours = single_precision_member("member_1")
+    ours = network_of(single_precision("member_1"))
     check_same(beats, (ours, torch_member("member_1")), pool.grid)
     with pytest.raises(OtherResult, match="loop's mean"):
         check_same(beats, (ours, torch_member("member_2")), pool.grid)

@@ -1,6 +1,6 @@
 """The perfusion analysis: from a series over time to segmentation, uncertainty and measurements."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,11 +146,12 @@ def _maps(image: TimeSeries, found: list[SliceAnalysis]) -> tuple[Volume, Volume
 def _segmented_slices(found: list[SliceAnalysis]) -> Iterator[SegmentedSlice]:
     """Yield the slices on which a member was chosen, on the model's grid."""
     for index, one in enumerate(found):
-        if one.classes is not None:
+        classes = one.classes
+        if classes is not None:
             yield SegmentedSlice(
                 slice_index=index,
                 square=one.prepared.square,
-                classes=one.classes,
+                classes=classes,
                 grid=one.prepared.grid,
                 shifts_mm=one.prepared.shifts_mm,
             )
@@ -168,23 +169,29 @@ def _described_as(series: InputSeries) -> Iterator[str]:
 def _evidence(found: list[SliceAnalysis], pool: Pool) -> PerfusionEvidence:
     """Return what every member found on every slice."""
     members = range(len(pool.names))
+    drawn = [[_drawn(f, m) for f in found] for m in members]
+    squares = [f.prepared.square for f in found]
     return PerfusionEvidence(
         members=pool.names,
         labels=np.array([[_member_segmentation(f, m) for f in found] for m in members]),
-        myocardium=np.array([_member_curves(found, m, MYOCARDIUM) for m in members]),
-        blood_pool=np.array([_member_curves(found, m, BLOOD_POOL) for m in members]),
+        myocardium=np.array([_member_curves(squares, d, MYOCARDIUM) for d in drawn]),
+        blood_pool=np.array([_member_curves(squares, d, BLOOD_POOL) for d in drawn]),
         shifts_mm=np.stack([f.prepared.shifts_mm for f in found], axis=1),
     )
 
 
-def _member_curves(found: list[SliceAnalysis], member: int, structure: int) -> NDArray[np.float64]:
+def _drawn(found: SliceAnalysis, member: int) -> NDArray[np.uint8]:
+    """Return a member's classes on the model's grid; background where it was not run."""
+    if member >= len(found.maps):
+        return np.zeros(found.prepared.square.shape[1:], dtype=np.uint8)
+    return found.drawn(found.maps[member].probabilities)
+
+
+def _member_curves(
+    squares: Sequence[NDArray[np.float32]], drawn: Sequence[NDArray[np.uint8]], structure: int
+) -> NDArray[np.float64]:
     """Return a member's curve of a structure on every slice. Shape ``(beats, slices)``."""
-    curves = []
-    for one in found:
-        mask = np.zeros(one.prepared.square.shape[1:], dtype=np.bool_)
-        if member < len(one.maps):
-            mask = one.drawn(one.maps[member].probabilities) == structure
-        curves.append(mean_curve(one.prepared.square, mask))
+    curves = [mean_curve(s, d == structure) for s, d in zip(squares, drawn, strict=True)]
     return np.stack(curves, axis=1)
 
 
