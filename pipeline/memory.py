@@ -5,16 +5,19 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
+from pipeline.infer.arena import give_back_arena
+
 KEPT_BYTES = 0
 """Bytes that glibc may keep at the top of its heap."""
 
 
 def give_back() -> None:
-    """Have the allocator return what was freed; does nothing where that is not glibc.
+    """Have the networks' arena and the allocator return what was freed.
 
     A large input leaves a heap of free pages, which glibc keeps for the next
-    (docs/bench/memory.md).
+    (docs/bench/memory.md). Other allocators are left alone.
     """
+    give_back_arena()
     trim = _trim()
     if trim is not None:
         trim(KEPT_BYTES)

@@ -1,10 +1,11 @@
 """ONNX Runtime sessions: opened by digest, on the provider asked for, and held to a contract.
 
 Sessions do not spin: threads that wait for work would take the cores of the other members'
-sessions. They keep no arena, which would keep what the largest input took for as long as the
-process lives, and plan no memory ahead: with an arena and a plan each, which is ONNX Runtime's
-default, four members kept 1435 MiB and took 1.5 times as long as with one arena for all. One
-session may be run from several threads at once. On a graphics card they run by IO binding
+sessions. Those whose lengths are fixed, but for that of the batch, share one arena
+(``pipeline/infer/arena.py``). Others keep none, which would keep what the largest input took for as
+long as the process lives. None plans its memory ahead: with an arena and a plan each, which is ONNX
+Runtime's default, four members kept 1435 MiB and took 1.5 times as long as with one arena for all.
+One session may be run from several threads at once. On a graphics card they run by IO binding
 (``pipeline/infer/bound.py``).
 """
 
@@ -19,6 +20,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
 from pipeline.errors import BundleRejected, ModelContractBroken, UnusableCall
 from pipeline.identity import digest_bytes
+from pipeline.infer.arena import use_arena
 from pipeline.infer.bound import CUDA, CUDA_OPTIONS, BoundSession, pinned_memory
 from pipeline.infer.bundle import Member
 from pipeline.infer.interrupt import current
@@ -115,12 +117,15 @@ def open_network(
     ModelContractBroken
         If its input or output is another than the contract's.
     """
-    session = open_session(member, threads=threads, providers=providers)
+    is_fixed = None not in (*contract.input_shape[1:], *contract.output_shape[1:])
+    session = open_session(member, threads=threads, providers=providers, is_fixed=is_fixed)
     check_contract(session, contract, name=member.name)
     return Network(name=member.name, session=session, contract=contract)
 
 
-def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU) -> Session:
+def open_session(
+    member: Member, *, threads: int, providers: Sequence[str] = CPU, is_fixed: bool = False
+) -> Session:
     """Open a session on a network's bytes, after comparing them with its digest.
 
     Parameters
@@ -131,6 +136,9 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
         Threads that one run uses. Batches do best with one caller a core, each at one thread.
     providers
         Execution providers, in order of preference.
+    is_fixed
+        Whether what goes in has the same lengths each time, but for the batch's: on the CPU, memory
+        is then kept from run to run.
 
     Raises
     ------
@@ -140,10 +148,13 @@ def open_session(member: Member, *, threads: int, providers: Sequence[str] = CPU
         If a provider is not available here: it is never replaced by another one.
     """
     check_providers(providers)
+    options = _options(threads)
+    if is_fixed and providers[0] in CPU:
+        use_arena(options)
     try:
         session = onnxruntime.InferenceSession(
             content_of(member),
-            sess_options=_options(threads),
+            sess_options=options,
             providers=list(providers),
             provider_options=[CUDA_OPTIONS if name == CUDA else {} for name in providers],
         )
@@ -256,7 +267,7 @@ def check_contract(session: Session, contract: Contract, *, name: str) -> None:
             )
 
 
-def _options(threads: int) -> object:
+def _options(threads: int) -> onnxruntime.SessionOptions:
     """Return the session's options."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

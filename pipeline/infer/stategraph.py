@@ -90,7 +90,7 @@ def open_state_graph(member: Member, contract: StateContract, *, threads: int) -
     ModelContractBroken
         If a name, a type or a length is another than the contract's.
     """
-    session = open_session(member, threads=threads)
+    session = open_session(member, threads=threads, is_fixed=True)
     sides = (
         ("inputs", session.get_inputs(), (*contract.inputs, *contract.state)),
         ("outputs", session.get_outputs(), _given(contract)),
