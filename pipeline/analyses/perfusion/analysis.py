@@ -40,6 +40,10 @@ SIGNALS = "slopes are those of signals, not of concentrations"
 LOW_CONFIDENCE = 0.1
 """Below this confidence of the locator the result carries a note: real series have 0.18 to 0.95."""
 
+TOLD_OFFSET_MM = 0.5
+"""From here on the result tells how far endocardial contours were moved [mm]: it is up to 0.2 where
+pixels are like those of the training."""
+
 
 def analyse(
     series: InputSeries,
@@ -254,6 +258,12 @@ def _slice_result(
 
 def _notes(found: list[SliceAnalysis], settings: PerfusionSettings) -> Iterator[str]:
     """Yield what a reader should know of the slices."""
+    moved = max(one.prepared.endocardial_offset_mm for one in found)
+    if moved >= TOLD_OFFSET_MM:
+        yield (
+            f"the pool's endocardial contours are moved outwards by {moved:.1f} mm: the pixels are "
+            "finer than those that it learnt from"
+        )
     for index, slice_analysis in enumerate(found):
         if slice_analysis.chosen is None:
             reasons = "; ".join(f"{s.member}: {s.implausible}" for s in slice_analysis.scores)

@@ -1,6 +1,7 @@
 """The endocardial contour is moved outwards on fine images, and nothing else is."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipeline.analyses.perfusion.analysis import analyse
 from pipeline.analyses.perfusion.endocardium import endocardial_offset_mm, moved_endocardium
 from pipeline.analyses.perfusion.networks import open_pool
 from pipeline.analyses.perfusion.result import BLOOD_POOL, MYOCARDIUM
 from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.errors import BundleRejected
 from pipeline.infer.bundle import find_bundle, load_bundle
+from pipeline.phantom import Phantom
+from pipeline.study import InputSeries
+from tests.support.runs import FAST
 
 SIZE, SPACING_MM = 64, 2.0
 INNER_MM, OUTER_MM = 20.0, 32.0
@@ -81,3 +86,23 @@ def test_the_pool_that_ships_moves_it_on_fine_images_alone() -> None:
     model = open_pool(load_bundle(find_bundle("perfusion"))).grid
     assert endocardial_offset_mm((2.29, 2.29), model) == 0.0
     assert 1.0 < endocardial_offset_mm((1.4, 1.4), model) < 3.0
+
+
+def test_a_result_tells_how_far_contours_were_moved(tiny_bundle: Path, phantom: Phantom) -> None:
+    series = InputSeries(
+        label="phantom",
+        study_instance_uid=None,
+        series_instance_uids=(),
+        image=phantom.image,
+        frames=(),
+        header=None,
+        input_digest="",
+    )
+    pool = open_pool(load_bundle(tiny_bundle))
+    coarser = float(np.mean(phantom.image.spacing_mm[1:])) + 1.5
+    moving = replace(pool.grid, label_spacing_mm=coarser, endocardial_offset=1.0)
+    found, moved = (analyse(series, replace(pool, grid=grid), FAST) for grid in (pool.grid, moving))
+    assert not any("moved outwards" in note for note in found.notes)
+    assert any("moved outwards by 1.5 mm" in note for note in moved.notes)
+    blood, more_blood = ((one.segmentation.array == BLOOD_POOL).sum() for one in (found, moved))
+    assert more_blood > blood
