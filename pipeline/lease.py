@@ -13,9 +13,7 @@ from typing import Self
 from pipeline.errors import LedgerUnavailable
 from pipeline.infer.interrupt import Interrupt, Reason
 from pipeline.ledger.queue import Claim, Queue, Renewal
-
-LONGEST_BEAT_S = 5.0
-"""Longest time between two renewals: a cancelled job runs on for so long [s]."""
+from pipeline.servicesettings import LONGEST_BEAT_S
 
 BEATS = 4
 """Renewals within the time of a lease."""

@@ -25,6 +25,7 @@ from pipeline.config import Configuration
 from pipeline.encode.context import encoding_context, encoding_notes
 from pipeline.encode.places import why_no_dicom
 from pipeline.errors import BundleRejected, NotApplicable, UnusableCall
+from pipeline.imports import in_one_go
 from pipeline.infer.bundle import Bundle, find_bundle
 from pipeline.infer.terms import Compute
 from pipeline.ingest.candidate import Candidate
@@ -86,7 +87,8 @@ class Perfusion:
         if not isinstance(series, InputSeries):
             raise NotApplicable(f"{series.label}: raw data, perfusion needs images")
         # Only now: a run whose results are there already needs neither SciPy nor ONNX Runtime.
-        from pipeline.analyses.perfusion.analysis import analyse
+        with in_one_go():
+            from pipeline.analyses.perfusion.analysis import analyse
 
         opening = perf_counter()
         pool = self.pool
@@ -94,8 +96,9 @@ class Perfusion:
         result = analyse(series, pool, self._settings, progress)
         encoding = perf_counter()
         # Only now: the libraries that write take longer to load than networks do.
-        from pipeline.encode.evidence import write_perfusion_evidence
-        from pipeline.encode.perfusion import encode_perfusion
+        with in_one_go():
+            from pipeline.encode.evidence import write_perfusion_evidence
+            from pipeline.encode.perfusion import encode_perfusion
 
         context = encoding_context(
             series,
@@ -164,7 +167,8 @@ class Reconstruction:
         if not isinstance(series, RawSeries):
             raise NotApplicable(f"{series.label}: images, reconstruction needs raw data")
         # Only now, as for perfusion.
-        from pipeline.analyses.reconstruction import analysis as reconstruction
+        with in_one_go():
+            from pipeline.analyses.reconstruction import analysis as reconstruction
 
         opening = perf_counter()
         networks = self.networks
@@ -179,8 +183,9 @@ class Reconstruction:
         )
         encoding = perf_counter()
         # Only now: the libraries that write take longer to load than networks do.
-        from pipeline.encode.evidence import write_reconstruction_evidence
-        from pipeline.encode.reconstruction import encode_reconstruction
+        with in_one_go():
+            from pipeline.encode.evidence import write_reconstruction_evidence
+            from pipeline.encode.reconstruction import encode_reconstruction
 
         context = encoding_context(
             series,

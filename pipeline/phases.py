@@ -13,6 +13,7 @@ from pipeline.analysis import Performed
 from pipeline.config import Configuration
 from pipeline.encode.context import encoding_context, encoding_notes
 from pipeline.errors import NotApplicable
+from pipeline.imports import in_one_go
 from pipeline.infer.bundle import Bundle
 from pipeline.infer.terms import Compute
 from pipeline.ingest.candidate import Candidate
@@ -68,7 +69,8 @@ class Phases:
         if not isinstance(series, VideoSeries):
             raise NotApplicable(f"{series.label}: no video, phases need one")
         # Only now: a run whose results are there already needs no ONNX Runtime.
-        from pipeline.analyses.phases.analysis import analyse
+        with in_one_go():
+            from pipeline.analyses.phases.analysis import analyse
 
         opening = perf_counter()
         networks = self.networks
@@ -86,8 +88,9 @@ class Phases:
         result = replace(result, notes=(*series.notes, *pictures.notes, *result.notes))
         encoding = perf_counter()
         # Only now: the libraries that write take longer to load than networks do.
-        from pipeline.encode.evidence import write_phases_evidence
-        from pipeline.encode.phases import encode_phases
+        with in_one_go():
+            from pipeline.encode.evidence import write_phases_evidence
+            from pipeline.encode.phases import encode_phases
 
         context = encoding_context(
             series,

@@ -10,6 +10,12 @@ from pipeline.errors import UnusableCall
 LANES = ("stat", "routine", "batch")
 """Lanes, the most urgent first."""
 
+LONGEST_BEAT_S = 5.0
+"""Longest time between two renewals of a job's lease: a cancelled job runs on for so long [s]."""
+
+FORCE_S = 4 * LONGEST_BEAT_S
+"""Time between handing back what a worker has not finished and ending its processes [s]."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSettings:

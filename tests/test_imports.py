@@ -1,21 +1,47 @@
-"""What a command needs is imported in one go."""
+"""What a command or an analysis needs is imported in one go."""
 
 import gc
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from pipeline.imports import in_one_go
 
+NAME = "imported_in_one_go"
 
-def test_nothing_looks_for_garbage_meanwhile_and_what_is_there_is_left_alone_after() -> None:
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the name of a module that nobody has imported."""
+    (tmp_path / f"{NAME}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield NAME
+    sys.modules.pop(NAME, None)
+    gc.unfreeze()
+
+
+def test_nothing_looks_for_garbage_meanwhile_and_what_is_there_is_left_alone_after(
+    module: str,
+) -> None:
     before = gc.get_freeze_count()
-    try:
-        with in_one_go():
-            assert not gc.isenabled()
-        assert gc.isenabled()
-        assert gc.get_freeze_count() > before
-    finally:
-        gc.unfreeze()
+    with in_one_go():
+        assert not gc.isenabled()
+        import_module(module)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > before
+
+
+def test_what_a_second_job_holds_is_not_left_alone(module: str) -> None:
+    import_module(module)
+    before = gc.get_freeze_count()
+    with in_one_go():
+        assert not gc.isenabled()
+        import_module(module)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == before
 
 
 def test_an_import_that_fails_leaves_the_collector_as_it_was() -> None:
@@ -29,4 +55,3 @@ def test_an_import_that_fails_leaves_the_collector_as_it_was() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
-        gc.unfreeze()

@@ -12,6 +12,7 @@ import typer
 
 from pipeline.cli import app, main
 from pipeline.errors import UnusableCall
+from pipeline.imports import in_one_go
 from pipeline.options import (
     SOME_INPUT_FAILED,
     ConfigOption,
@@ -205,7 +206,8 @@ def worker_command(
         set_up_logs(settings.monitoring.log)
         _limit_threads(worker.threads_each)
         # Only now: numpy asks for its number of threads when it is imported.
-        from workers.run import run_worker
+        with in_one_go():
+            from workers.run import run_worker
 
         status = run_worker(replace(settings, worker=worker), ledger_place(settings))
     raise typer.Exit(status)

@@ -1,5 +1,6 @@
 """Run a worker until it is told to end."""
 
+import gc
 import logging
 import os
 import signal
@@ -18,22 +19,24 @@ import pipeline.analyses.bundled.analysis
 import pipeline.analyses.perfusion.analysis
 import pipeline.analyses.phases.analysis
 import pipeline.analyses.reconstruction.analysis
-import pipeline.drift.describe  # noqa: F401
+import pipeline.drift.describe
+import pipeline.encode.evidence
+import pipeline.encode.perfusion
+import pipeline.encode.phases
+import pipeline.encode.reconstruction
+import pipeline.encode.volumeresult  # noqa: F401
 from pipeline.config import Configuration
 from pipeline.errors import LedgerUnavailable, UnusableCall
 from pipeline.infer.session import check_providers
-from pipeline.lease import LONGEST_BEAT_S
 from pipeline.ledger.ledger import Ledger
 from pipeline.ledger.queue import Queue
 from pipeline.owner import is_child
+from pipeline.servicesettings import FORCE_S
 from workers.app import is_rabbitmq, make_app, queue_name
 from workers.bound import end_with
 from workers.tasks import add_run
 
 LOG = logging.getLogger(__name__)
-
-FORCE_S = 4 * LONGEST_BEAT_S
-"""Time between handing back what a worker has not finished and ending its processes [s]."""
 
 
 def run_worker(configuration: Configuration, place: str) -> int:
@@ -69,6 +72,8 @@ def run_worker(configuration: Configuration, place: str) -> int:
         without_heartbeat=False,
         quiet=True,
     )
+    # What is loaded stays: to look through it for garbage would copy it for each process.
+    gc.freeze()
     worker.start()
     return int(worker.exitcode or 0)
 

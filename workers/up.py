@@ -14,8 +14,8 @@ from pipeline.config import Configuration
 from pipeline.errors import UnusableCall
 from pipeline.ledger.ledger import Ledger
 from pipeline.locks import locked_if_free
+from pipeline.servicesettings import FORCE_S
 from workers.presence import presence
-from workers.run import FORCE_S
 from workers.supervisor import Part, Supervisor
 
 LOG = logging.getLogger(__name__)

@@ -20,6 +20,7 @@ from pipeline.encode.context import encoding_context
 from pipeline.encode.labels import volumes_of
 from pipeline.errors import BundleRejected, NotApplicable, UnreadableFile, UnusableCall
 from pipeline.imaging.volume import Volume
+from pipeline.imports import in_one_go
 from pipeline.infer.bundle import METADATA, Bundle
 from pipeline.infer.terms import Compute, Contract
 from pipeline.ingest.candidate import Candidate
@@ -104,7 +105,8 @@ class BundledAnalysis:
         if not isinstance(series, InputSeries) or series.image.n_beats != 1:
             raise NotApplicable(f"{series.label}: {self.name} needs a single volume")
         # Only now: a run whose results are there already needs neither SciPy nor ONNX Runtime.
-        from pipeline.analyses.bundled.analysis import analyse
+        with in_one_go():
+            from pipeline.analyses.bundled.analysis import analyse
 
         opening = perf_counter()
         network = self.network
@@ -118,7 +120,8 @@ class BundledAnalysis:
         result = analyse(volume, network, self._declaration, progress)
         encoding = perf_counter()
         # Only now: the libraries that write take longer to load than networks do.
-        from pipeline.encode.volumeresult import encode_volume_result
+        with in_one_go():
+            from pipeline.encode.volumeresult import encode_volume_result
 
         context = encoding_context(
             series, job_id, self.bundle, segmentation_types=self._segmentation_types
