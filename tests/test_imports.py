@@ -1,6 +1,7 @@
 """What a command or an analysis needs is imported in one go."""
 
 import gc
+import signal
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -55,3 +56,24 @@ def test_an_import_that_fails_leaves_the_collector_as_it_was() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_end_comes_after_what_is_imported(number: signal.Signals, module: str) -> None:
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with in_one_go():
+            signal.raise_signal(number)
+            import_module(module)
+
+    before = signal.signal(number, end)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert module in sys.modules
+        assert signal.getsignal(number) is end
+        assert gc.isenabled()
+    finally:
+        signal.signal(number, before)

@@ -21,6 +21,9 @@ NOTHING = (
 )
 """An ONNX file of one number that stays what it is: the arena is given back at the end of a run."""
 
+ONE_NUMBER = {"x": np.zeros(1, np.float32)}
+"""What it takes."""
+
 
 def use_arena(options: "onnxruntime.SessionOptions") -> None:
     """Have a session that is to be opened take its memory from the arena of all."""
@@ -36,7 +39,7 @@ def give_back_arena() -> None:
 
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    _registered().run(None, {"x": np.zeros(1, np.float32)}, options)
+    _registered().run(None, ONE_NUMBER, options)
 
 
 @cache
@@ -52,7 +55,10 @@ def _registered() -> "onnxruntime.InferenceSession":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     _take_from_it(options)
-    return onnxruntime.InferenceSession(NOTHING, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(NOTHING, options, providers=["CPUExecutionProvider"])
+    # The arena never gives back the first piece that it has taken: let it be a small one.
+    session.run(None, ONE_NUMBER)
+    return session
 
 
 def _take_from_it(options: "onnxruntime.SessionOptions") -> None:

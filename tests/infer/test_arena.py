@@ -1,24 +1,45 @@
 """Networks of fixed shapes keep their memory from run to run, and a job's end gives it back."""
 
-import gc
+import subprocess
+import sys
 from pathlib import Path
 
-import numpy as np
 import onnx
-import psutil  # type: ignore[import-untyped]
 import pytest
 from onnx import TensorProto, helper
 
 from pipeline.identity import digest_file
 from pipeline.infer.arena import NOTHING
 from pipeline.infer.bundle import Member
+
+SIDE = 4096
+"""A tensor of this side takes 64 MiB."""
+
+SCRIPT = """
+import sys
+from ast import literal_eval
+from pathlib import Path
+import numpy as np
+import psutil
+from pipeline.infer.bundle import Member
 from pipeline.infer.session import open_network
 from pipeline.infer.terms import Contract
 from pipeline.memory import give_back
 
-MIB = 1 << 20
-SIDE = 4096
-"""A tensor of this side takes 64 MiB."""
+path, digest, lengths = sys.argv[1:]
+contract = Contract(
+    input_name="x", input_shape=literal_eval(lengths), output_name="y", output_shape=(None, 1)
+)
+network = open_network(Member(name="n", path=Path(path), sha256=digest), contract, threads=1)
+array = np.zeros((1, 4096 * 4096), np.float32)
+resident = [psutil.Process().memory_info().rss]
+assert network(array) == 4096 * 4096
+resident.append(psutil.Process().memory_info().rss)
+give_back()
+resident.append(psutil.Process().memory_info().rss)
+print(*((after - resident[0]) >> 20 for after in resident[1:]))
+"""
+"""Prints what is resident more after a run, and after it was given back [MiB]."""
 
 
 def written(place: Path, shape: list[int | str]) -> Member:
@@ -40,11 +61,6 @@ def written(place: Path, shape: list[int | str]) -> Member:
     return Member(name="network", path=path, sha256=digest_file(path))
 
 
-def resident_mib() -> float:
-    gc.collect()
-    return float(psutil.Process().memory_info().rss) / MIB
-
-
 def test_the_file_that_computes_nothing_is_what_onnx_writes() -> None:
     number = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     same = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
@@ -59,15 +75,10 @@ def test_the_file_that_computes_nothing_is_what_onnx_writes() -> None:
 def test_what_is_kept_is_that_of_fixed_lengths_and_is_given_back(
     shape: list[int | str], kept_mib: int, tmp_path: Path
 ) -> None:
+    member = written(tmp_path, shape)
     lengths = tuple(length if isinstance(length, int) else None for length in shape)
-    contract = Contract(
-        input_name="x", input_shape=lengths, output_name="y", output_shape=(None, 1)
-    )
-    network = open_network(written(tmp_path, shape), contract, threads=1)
-    array = np.zeros((1, SIDE * SIDE), np.float32)
-    give_back()
-    before = resident_mib()
-    assert network(array) == pytest.approx(SIDE * SIDE)
-    assert resident_mib() - before == pytest.approx(kept_mib, abs=16)
-    give_back()
-    assert resident_mib() - before == pytest.approx(0, abs=16)
+    call = [sys.executable, "-c", SCRIPT, str(member.path), member.sha256, repr(lengths)]
+    ended = subprocess.run(call, capture_output=True, text=True, check=True)
+    after_run, given_back = map(int, ended.stdout.split())
+    assert after_run == pytest.approx(kept_mib, abs=16)
+    assert given_back == pytest.approx(0, abs=16)
