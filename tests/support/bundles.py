@@ -1,8 +1,9 @@
 """A small bundle for tests: three members and a locator that find the heart of the phantom.
 
-Each network is a layer of fixed random convolutions whose read-out is fitted to phantoms by ridge
-regression: no training, a second to make, a millisecond to run. The members differ in their random
-layer only, as those of a real pool differ in their first weights.
+Each network is two layers of fixed random convolutions whose read-out is fitted to phantoms by
+ridge regression: no training, a second to make, a millisecond to run. A member's first layer mixes
+the beats of a point, its second smooths each mixture over the points around. The members differ in
+their random layers only, as those of a real pool differ in their first weights.
 """
 
 import json
@@ -26,7 +27,7 @@ from pipeline.phantom import Phantom, PhantomSettings, perfusion_phantom
 N_MEMBERS = 3
 N_BEATS, N_MAPS, N_CLASSES = 30, 6, 3
 GRID_SIZE, GRID_SPACING_MM, PATCH = 96, 1.6, 64
-N_RANDOM = 48
+N_RANDOM = 96
 EXAMPLES = range(100, 116)
 EVERY = 3
 
@@ -197,11 +198,12 @@ def _graph(
         "Identity": (free, free),
     }[last]
     wide = {"kernel_shape": [5, 5], "pads": [6] * 4, "dilations": [3, 3]}
+    groups = N_RANDOM // weights["w2"].shape[1]
     axis = {"axis": 1} if last == "Softmax" else {}
     nodes = [
-        helper.make_node("Conv", [name_in, "w1", "b1"], ["c1"], pads=[2] * 4),
+        helper.make_node("Conv", [name_in, "w1", "b1"], ["c1"], auto_pad="SAME_UPPER"),
         helper.make_node("Relu", ["c1"], ["f1"]),
-        helper.make_node("Conv", ["f1", "w2", "b2"], ["c2"], **wide),
+        helper.make_node("Conv", ["f1", "w2", "b2"], ["c2"], group=groups, **wide),
         helper.make_node("Relu", ["c2"], ["f2"]),
         helper.make_node("Concat", ["f1", "f2"], ["features"], axis=1),
         helper.make_node("Conv", ["features", "w3", "b3"], ["scores"]),
@@ -224,9 +226,12 @@ def _weights(
 ) -> dict[str, NDArray[np.float64] | NDArray[np.float32]]:
     """Return the weights of a graph: two random layers and the read-out."""
     rng = np.random.default_rng(seed)
+    first, second = (
+        ((n_in, 1, 1), (1, 5, 5)) if n_in == N_BEATS else ((n_in, 5, 5), (N_RANDOM, 5, 5))
+    )
     return {
-        "w1": rng.normal(0, (2 / (25 * n_in)) ** 0.5, (N_RANDOM, n_in, 5, 5)),
-        "w2": rng.normal(0, (2 / (25 * N_RANDOM)) ** 0.5, (N_RANDOM, N_RANDOM, 5, 5)),
+        "w1": rng.normal(0, (2 / np.prod(first)) ** 0.5, (N_RANDOM, *first)),
+        "w2": rng.normal(0, (2 / np.prod(second)) ** 0.5, (N_RANDOM, *second)),
         "b1": rng.normal(0, 0.3, N_RANDOM),
         "b2": rng.normal(0, 0.3, N_RANDOM),
         "w3": read_out[0][:, :, None, None],
