@@ -12,8 +12,10 @@ from io import BytesIO
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.lines import Line2D
+from matplotlib.textpath import text_to_path
 
 from pipeline.encode.reportlines import FONT, Line, ReportAddition, note_lines, printable
 
@@ -26,8 +28,11 @@ SIZE, SMALL, TINY = 7.5, 6.5, 5.5
 NOTE_LETTERS = 148
 """Letters of a line of notes."""
 
-MOST_NOTE_LINES = 12
-"""Lines of notes in letters of usual size; of more, letters are smaller."""
+LEADING = 1.25
+"""From a line of notes to the next, in sizes of their letters."""
+
+NOTES_HEIGHT = 0.88
+"""Share of their part that notes may take; of more, letters are smaller."""
 
 ADDITION_LETTERS = 140
 """Letters of a line over the whole width that lies in boxes."""
@@ -153,10 +158,11 @@ def draw_notes(axes: Axes, notes: tuple[str, ...]) -> None:
         for note in note_lines(notes)
         for line in textwrap.wrap(note, NOTE_LETTERS, initial_indent="- ", subsequent_indent="  ")
     ]
-    share = min(1.0, MOST_NOTE_LINES / len(lines))
-    step = 0.88 / MOST_NOTE_LINES * share
-    for number, line in enumerate(lines, start=1):
-        draw_text(axes, (0.0, 0.98 - step * number), line, Letters(size=SMALL * share))
+    usual = LEADING * SMALL / _points(axes)[1]
+    step = min(usual, NOTES_HEIGHT / len(lines))
+    letters = Letters(size=SMALL * step / usual)
+    for number, line in enumerate(lines):
+        draw_text(axes, (0.0, NOTES_HEIGHT - step * number), line, letters)
 
 
 def draw_versions(axes: Axes, lines: Sequence[Line]) -> None:
@@ -174,13 +180,15 @@ def draw_signature(axes: Axes) -> None:
 
 
 def draw_columns(axes: Axes, lines: Sequence[Line], laid: Columns) -> None:
-    """Draw names and values in columns, top to bottom."""
+    """Draw names and values in columns, top to bottom; a value that is too long is smaller."""
     rows = max(1, -(-len(lines) // laid.count))
+    room = (1.0 / laid.count - laid.gap) * _points(axes)[0]
     for place, (name, value) in enumerate(lines):
         column, row = divmod(place, rows)
         left, height = column / laid.count, laid.top - laid.step * row
         draw_text(axes, (left, height), name, Letters(size=laid.size, colour=FAINT))
-        draw_text(axes, (left + laid.gap, height), value, Letters(size=laid.size))
+        size = laid.size * min(1.0, room / max(room, _width(value, laid.size)))
+        draw_text(axes, (left + laid.gap, height), value, Letters(size=size))
 
 
 def draw_text(axes: Axes, at: tuple[float, float], text: str, letters: Letters) -> None:
@@ -197,6 +205,19 @@ def draw_text(axes: Axes, at: tuple[float, float], text: str, letters: Letters) 
         parse_math=False,
         transform=axes.transAxes,
     )
+
+
+def _points(axes: Axes) -> tuple[float, float]:
+    """Return the width and height of axes [points]."""
+    share = axes.get_position()
+    return share.width * A4_INCHES[0] * 72, share.height * A4_INCHES[1] * 72
+
+
+def _width(text: str, size: float) -> float:
+    """Return how wide a text is, and a blank after it [points]."""
+    font = FontProperties(family=FONT, size=size)
+    width, _, _ = text_to_path.get_text_width_height_descent(f"{text} ", font, ismath=False)
+    return float(width)
 
 
 def set_title(axes: Axes, title: str) -> None:

@@ -13,7 +13,9 @@ from pydicom.dataset import Dataset
 
 from pipeline.analyses.perfusion.result import PerfusionResult, SegmentMeasurement, SliceResult
 from pipeline.analyses.perfusion.segmentnames import SEGMENT_NAMES, Layer
+from pipeline.analyses.perfusion.sequence import field_strength_t
 from pipeline.encode.context import EncodingContext
+from pipeline.ingest.attributes import optional_number
 from pipeline.study import InputSeries
 
 FONT = "DejaVu Sans"
@@ -35,13 +37,14 @@ PERSON = (
 )
 """Who and when, and the attributes that say it."""
 
+SCANNER = ("Manufacturer", "ManufacturerModelName")
+"""The attributes that say what it was imaged by."""
+
 SEQUENCE = (
-    ("Scanner", ("Manufacturer", "ManufacturerModelName"), ""),
-    ("Field strength", ("MagneticFieldStrength",), " T"),
-    ("Repetition time", ("RepetitionTime",), " ms"),
-    ("Echo time", ("EchoTime",), " ms"),
-    ("Flip angle", ("FlipAngle",), " degrees"),
-    ("Slice thickness", ("SliceThickness",), " mm"),
+    ("Repetition time", "RepetitionTime", "ms"),
+    ("Echo time", "EchoTime", "ms"),
+    ("Flip angle", "FlipAngle", "degrees"),
+    ("Slice thickness", "SliceThickness", "mm"),
 )
 """How it was imaged, the attributes that say it, and their unit."""
 
@@ -109,10 +112,14 @@ def series_lines(series: InputSeries, result: PerfusionResult) -> tuple[Line, ..
     ]
     if series.header is None:
         return (("File", printable(series.label)), *lines)
-    for name, keywords, unit in SEQUENCE:
-        said = " ".join(filter(None, (_one(series.header, keyword) for keyword in keywords)))
-        if said:
-            lines.append((name, printable(said) + unit))
+    scanner = " ".join(filter(None, (_one(series.header, keyword) for keyword in SCANNER)))
+    if scanner:
+        lines.append(("Scanner", printable(scanner)))
+    if np.isfinite(field := field_strength_t(series.header)):
+        lines.append(("Field strength", f"{field:.3g} T"))
+    for name, keyword, unit in SEQUENCE:
+        if (number := optional_number(series.header, keyword)) is not None:
+            lines.append((name, f"{number:.4g} {unit}"))
     return tuple(lines)
 
 
@@ -151,7 +158,8 @@ def segment_rows(result: PerfusionResult) -> tuple[SegmentRow, ...]:
             name=SEGMENT_NAMES[segment],
             slice_number=index + 1,
             values=tuple(
-                f"{numbers[name].value:.3g}" if name in numbers else "-" for name in SEGMENT_COLUMNS
+                _three_digits(numbers[name].value) if name in numbers else "-"
+                for name in SEGMENT_COLUMNS
             ),
         )
         for (segment, index), numbers in sorted(found.items())
@@ -188,6 +196,11 @@ def _one(header: Dataset, keyword: str) -> str:
         return str(value).split("=")[0].replace("^", " ").strip()
     first = value if isinstance(value, str) or not hasattr(value, "__len__") else next(iter(value))
     return str(first).strip()
+
+
+def _three_digits(value: float) -> str:
+    """Return a number with three digits that count, zeros among them."""
+    return f"{value:#.3g}".removesuffix(".")
 
 
 def _number(value: float, form: str, unit: str) -> str:

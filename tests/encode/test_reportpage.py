@@ -1,13 +1,16 @@
 """The one-page report says all that a reader needs, and who was imaged only inside its object."""
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pydicom
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.encode.pageparts import NOTICE, as_pdf
@@ -98,6 +101,31 @@ def test_every_note_stands_on_the_page_however_many_there_are(
         if each.get_text().startswith(("- note", "  of", "  many", "  words"))
     )
     assert lowest > versions[0].get_window_extent().y1
+
+
+def test_a_scanner_with_a_long_name_and_notes_of_any_number_stay_legible(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    assert series.header is not None
+    header = copy(series.header)
+    header.Manufacturer, header.ManufacturerModelName = "GE MEDICAL SYSTEMS", "GENESIS_SIGNA"
+    header.MagneticFieldStrength, header.EchoTime = "15000", "1.483999968"
+    old = replace(series, header=header)
+    more = (ReportAddition(title="Reserve", lines=(("MPRI", "2.1"),)),)
+    for count in (0, 3, 40):
+        notes = tuple(f"note {number}" for number in range(count))
+        figure = report_figure(
+            result, old, CONTEXT, named=True, notes=notes, additions=more if count else ()
+        )
+        texts = set(said(figure))
+        assert {"GE MEDICAL SYSTEMS GENESIS_SIGNA", "1.5 T", "1.484 ms"} <= texts
+        for part in (figure.axes[0], figure.axes[-3]):
+            boxes = [each.get_window_extent() for each in part.texts if each.get_text()]
+            assert len(boxes) >= 2
+            for one, other in combinations(boxes, 2):
+                shared = Bbox.intersection(one, other)
+                # Extents are rounded to pixels.
+                assert shared is None or min(shared.width, shared.height) < 1.0
 
 
 def test_other_parts_of_the_analysis_add_a_box(

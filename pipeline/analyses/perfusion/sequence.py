@@ -36,7 +36,10 @@ FIELD_TOLERANCE_T = 0.2
 """Fields that differ less are the same [T]: scanners of 1.5 T write 1.4 to 1.5."""
 
 GAUSS = 1e4
-"""Some scanners write the field in gauss."""
+"""Gauss in a tesla: some scanners write the field so."""
+
+LARGEST_FIELD_T = 100.0
+"""What is larger is gauss [T]."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,8 +74,7 @@ def read_out_of(header: Dataset | None, delays_s: tuple[float, float] = DELAYS_S
     is_inversion = "IR" in kinds or stated.get("InversionRecovery") == "YES"
     if is_inversion and stated.get("SaturationRecovery") != "YES":
         return "Scanning Sequence (0018,0020) is an inversion recovery"
-    field = _number(header, "MagneticFieldStrength")
-    field = field / GAUSS if field > 100.0 else field
+    field = field_strength_t(header)
     near = [known for known in T1_S if abs(known - field) <= FIELD_TOLERANCE_T]
     if not near:
         return "relaxation times are known at 1.5 and 3 T only: see (0018,0087)"
@@ -88,6 +90,18 @@ def read_out_of(header: Dataset | None, delays_s: tuple[float, float] = DELAYS_S
         for tissue in ("blood", "myocardium")
     )
     return ReadOut(blood=blood, myocardium=myocardium)
+
+
+def field_strength_t(header: Dataset) -> float:
+    """Return the field's strength [T], also where a scanner states it in gauss; NaN if unknown.
+
+    Parameters
+    ----------
+    header
+        An instance of the series.
+    """
+    stated = _number(header, "MagneticFieldStrength")
+    return stated / GAUSS if stated > LARGEST_FIELD_T else stated
 
 
 def concentrations(
