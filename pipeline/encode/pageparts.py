@@ -132,7 +132,8 @@ def draw_additions(figure: Figure, part: SubplotSpec, additions: Sequence[Report
     letters = round(ADDITION_LETTERS / len(additions))
     for place, addition in enumerate(additions):
         axes = blank(figure, grid[0, place])
-        draw_text(axes, (0.0, 1.0), addition.title, Letters(size=SMALL, bold=True))
+        size = _fitting(addition.title, SMALL, _points(axes)[0], bold=True)
+        draw_text(axes, (0.0, 1.0), addition.title, Letters(size=size, bold=True))
         lines = [
             (name if first else "", said)
             for name, value in addition.lines
@@ -187,8 +188,8 @@ def draw_columns(axes: Axes, lines: Sequence[Line], laid: Columns) -> None:
         column, row = divmod(place, rows)
         left, height = column / laid.count, laid.top - laid.step * row
         draw_text(axes, (left, height), name, Letters(size=laid.size, colour=FAINT))
-        size = laid.size * min(1.0, room / max(room, _width(value, laid.size)))
-        draw_text(axes, (left + laid.gap, height), value, Letters(size=size))
+        fitting = Letters(size=_fitting(value, laid.size, room))
+        draw_text(axes, (left + laid.gap, height), value, fitting)
 
 
 def draw_text(axes: Axes, at: tuple[float, float], text: str, letters: Letters) -> None:
@@ -213,11 +214,14 @@ def _points(axes: Axes) -> tuple[float, float]:
     return share.width * A4_INCHES[0] * 72, share.height * A4_INCHES[1] * 72
 
 
-def _width(text: str, size: float) -> float:
-    """Return how wide a text is, and a blank after it [points]."""
-    font = FontProperties(family=FONT, size=size)
+def _fitting(text: str, size: float, room: float, *, bold: bool = False) -> float:
+    """Return the size at which a text and a blank after it are no wider than there is room.
+
+    All are in points; what fits stays as it is.
+    """
+    font = FontProperties(family=FONT, size=size, weight="bold" if bold else "normal")
     width, _, _ = text_to_path.get_text_width_height_descent(f"{text} ", font, ismath=False)
-    return float(width)
+    return size * min(1.0, room / float(width))
 
 
 def set_title(axes: Axes, title: str) -> None:

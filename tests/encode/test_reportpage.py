@@ -136,6 +136,19 @@ def test_other_parts_of_the_analysis_add_a_box(
     assert {"Reserve", "MPRI", "2.1", "$1_2$"} <= texts
 
 
+def test_a_long_title_of_a_box_stays_on_the_page(
+    series: InputSeries, result: PerfusionResult
+) -> None:
+    long = ReportAddition(title="A title of very many words " * 3, lines=())
+    figure = report_figure(result, series, CONTEXT, named=False, additions=(long, long))
+    one, other = (
+        each.get_window_extent() for each in figure.findobj(Text) if each.get_text() == long.title
+    )
+    assert one.x1 < other.x0
+    # On a screen letters are up to a fiftieth wider than on paper.
+    assert other.x1 < figure.bbox.x1 * 0.97
+
+
 def test_a_file_without_a_patient_is_called_by_its_name(
     series: InputSeries, result: PerfusionResult
 ) -> None:
