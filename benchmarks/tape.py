@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from pipeline.infer.arena import use_arena
 from pipeline.infer.session import Session
 
 Feed = dict[str, NDArray[np.float32]]
@@ -107,6 +108,8 @@ class _Kept:
 @contextmanager
 def kept_runs() -> Iterator[Tape]:
     """Keep what the sessions that are opened within are asked for, until it ends."""
+    # The arena's own session computes nothing, and is not to be kept.
+    use_arena(onnxruntime.SessionOptions())
     tape, opens = Tape(is_on=True), onnxruntime.InferenceSession
     onnxruntime.InferenceSession = lambda *args, **named: _Kept(opens(*args, **named), tape)
     try:

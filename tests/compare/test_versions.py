@@ -125,8 +125,10 @@ def test_the_report_needs_nothing_from_elsewhere(
 ) -> None:
     for _, verdict, folder in verdicts.values():
         text = (folder / REPORT).read_text()
-        assert "<script" not in text
         assert re.findall(r'(?:src|href)="(?!data:image/png;base64,)', text) == []
+        # The letters of a picture may spell anything.
+        text = re.sub(r'"data:image/png;base64,[^"]*"', "", text)
+        assert "<script" not in text
         assert "http" not in text
         assert "Verdict: " in text
         assert verdict.second.digest in text

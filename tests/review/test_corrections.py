@@ -360,7 +360,7 @@ def test_another_member_can_be_chosen(desk: Readings) -> None:
     assert now["series"][0]["values"] != was["series"][0]["values"]
     (own,) = [each for each in now["members"] if each["member"] == "member_2"]
     # Measured on the labels as they were kept, whose edges are those of the source's pixels.
-    assert now["series"][0]["values"] == pytest.approx(own["myocardium"], rel=0.02)
+    assert now["series"][0]["values"] == pytest.approx(own["myocardium"], rel=0.03)
     for path in folder.glob("*.dcm"):
         assert check(path, desk.configuration.gate) == ()
 
