@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from benchmarks import torchways
+from benchmarks import models, torchways
 from benchmarks.daugs import OtherResult
 from benchmarks.graphs import (
     APART,
@@ -44,6 +44,26 @@ def test_no_processor_imitates_bfloat16(tmp_path: Path, monkeypatch: pytest.Monk
     (found,) = torchways.bfloat16_rows(terms)
     assert isinstance(found, Missing)
     assert torchways.BFLOAT16 in found.reason
+
+
+def test_another_result_of_openvino_is_told_and_costs_no_other_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(
+        _python: Path, _script: str, graph: Path, given: Path, output: Path, *_: int
+    ) -> float:
+        session = onnxruntime.InferenceSession(graph)
+        found = session.run(None, dict(np.load(given)))[0]
+        np.save(output, found + np.abs(found).max() * (graph.stem == "member_1"))
+        return 0.001
+
+    monkeypatch.setattr(models, "python_of", lambda _: Path("python"))
+    monkeypatch.setattr(models, "ask", answer)
+    found = list(models.openvino_rows(Terms(rounds=1, is_small=True, place=tmp_path)))
+    assert len(found) == len(GRAPHS)
+    (other,) = (one for one in found if isinstance(one, Missing))
+    assert other.against.endswith("member_1")
+    assert "from what is served" in other.reason
 
 
 def test_what_does_not_compile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
