@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- fast: python -m benchmarks.publish -->", "<!-- /fast -->"
 """What stands around the table in the README."""
 
+REASONS = "the reasons stand in [the table of two runs](docs/bench/table.md)"
+"""Where a reader finds why a peer was not measured: in its own words, which are many."""
+
 Run = tuple[Machine, tuple[Section, ...]]
 """What was measured once, and on what."""
 
@@ -106,7 +109,7 @@ def read_run(path: Path) -> Run:
 
 
 def aimed(run: Run) -> str:
-    """Return the rows that have an aim as Markdown, with the machine and what is missing."""
+    """Return the rows that have an aim as Markdown, with the machine and where there are gaps."""
     machine, sections = run
     lines = [
         f"On {_named(machine)}; the ratio is what ours takes over what the other takes.",
@@ -118,7 +121,10 @@ def aimed(run: Run) -> str:
         reached = "reached" if row.is_reached else "**missed**"
         cells = (row.what, row.against, row.told(), f"{row.aim:g}", reached)
         lines.append(_cells(cells))
-    return "\n".join([*lines, *_missing(sections)]) + "\n"
+    gaps = [section.area for section in sections if section.failure]
+    if gaps:
+        lines += ["", f"Not everything could be measured in {', '.join(gaps)}: {REASONS}."]
+    return "\n".join(lines) + "\n"
 
 
 def side_by_side(first: Run, second: Run) -> str:

@@ -66,7 +66,7 @@ def test_the_least_certain_is_found_scrolled_edited_and_accepted(
     reader.sign_in("anna")
     page = reader.page
     reader.choose("Analysis", "perfusion")
-    expect(page.get_by_test_id("count")).to_have_text(re.compile(r"^\s*5 results"))
+    expect(page.get_by_test_id("count")).to_have_text(re.compile(r"^\s*6 results"))
     bars = page.locator(".rows .bar span")
     widths = [float(each.evaluate("e => parseFloat(e.style.width)")) for each in bars.all()]
     assert widths == sorted(widths, reverse=True)
