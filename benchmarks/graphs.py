@@ -109,34 +109,42 @@ def apart(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
     return float(np.abs(ours - theirs).max() / max(np.abs(ours).max(), TOLERANCE))
 
 
-def other_result(
+def graph_row(
     which: tuple[str, str],
+    threads: int,
     against: str,
     times: tuple[tuple[float, ...], tuple[float, ...]],
-    difference: float,
+    note: str = "",
 ) -> Row:
-    """Return a row of a graph on one thread over a way that gives another result.
+    """Return the row of a graph over another way to run it.
 
     Parameters
     ----------
     which
         Model and graph.
+    threads
+        Threads of both.
     against
         The other way.
     times
         What a run of each took, once a round [s].
-    difference
-        Largest difference, as a share of the largest value.
+    note
+        What a reader should know.
     """
     model, name = which
     return Row(
         area="models",
-        what=f"{model}'s {name}, 1 thread",
+        what=f"{model}'s {name}, {threads} thread{'s' if threads > 1 else ''}",
         against=against,
         ours=times[0],
         theirs=times[1],
-        note=f"another result: {100 * difference:.2g} % of the largest value from what is served",
+        note=note,
     )
+
+
+def off_by(difference: float) -> str:
+    """Return the note of another result: its largest difference over the largest value is given."""
+    return f"another result: {100 * difference:.2g} % of the largest value from what is served"
 
 
 def check_same(what: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> None:

@@ -8,7 +8,16 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.graphs import GRAPHS, apart, at_level, example, other_result, served, times_of
+from benchmarks.graphs import (
+    GRAPHS,
+    apart,
+    at_level,
+    example,
+    graph_row,
+    off_by,
+    served,
+    times_of,
+)
 from benchmarks.row import Missing, Row, Terms
 from benchmarks.unrounded import unrounded
 from pipeline.infer.session import REFUSALS
@@ -45,7 +54,7 @@ def half_rows(terms: Terms) -> Iterator[Row | Missing]:
                 yield Missing(against=f"{against}, {name}", reason=first)
                 continue
             times = times_of(terms, feed, ours, other)
-            yield other_result((model, name), against, times, difference)
+            yield graph_row((model, name), 1, against, times, off_by(difference))
 
 
 def write_in(kind: int, path: Path, into: Path) -> None:

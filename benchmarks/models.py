@@ -22,6 +22,7 @@ from benchmarks.graphs import (
     check_near,
     check_same,
     example,
+    graph_row,
     mean_seconds,
     served,
     times_of,
@@ -62,26 +63,19 @@ def _rows(terms: Terms, which: tuple[str, str], feed: Feed, threads: int) -> Ite
     """Yield one graph over itself at lower levels and in torch."""
     model, name = which
     ours = served(model, name, threads)
-    what = _named(which, threads)
     for told, level in LEVELS.items():
         against = f"onnxruntime, {told}"
         other = at_level(graph_of(model, name), threads, level)
         _check(which)(f"{name}, {against}", ours(feed), other(feed))
         times = times_of(terms, feed, ours, other)
-        yield Row(area="models", what=what, against=against, ours=times[0], theirs=times[1])
+        yield graph_row(which, threads, against, times)
     torch.set_num_threads(threads)
     against, network = f"{TORCH}, eager", eager(name)
     single = at_level(unrounded(which, terms.place), threads, FULL)
     check_same(f"{name}, {against}", single(feed), network(feed))
     times = times_of(terms, feed, ours, network)
-    yield Row(
-        area="models",
-        what=what,
-        against=against,
-        ours=times[0],
-        theirs=times[1],
-        note="ours in eight bits, theirs in single precision" if which in EIGHT_BITS else "",
-    )
+    note = "ours in eight bits, theirs in single precision" if which in EIGHT_BITS else ""
+    yield graph_row(which, threads, against, times, note)
 
 
 def _single_precision(terms: Terms, which: tuple[str, str], feed: Feed, threads: int) -> Row:
@@ -89,14 +83,9 @@ def _single_precision(terms: Terms, which: tuple[str, str], feed: Feed, threads:
     ours = served(*which, threads)
     other = at_level(unrounded(which, terms.place), threads, FULL)
     times = times_of(terms, feed, ours, other)
-    return Row(
-        area="models",
-        what=_named(which, threads),
-        against="onnxruntime, the same in single precision",
-        ours=times[0],
-        theirs=times[1],
-        note="another result: how much of it stays, benchmarks.choose tells",
-    )
+    against = "onnxruntime, the same in single precision"
+    note = "another result: how much of it stays, benchmarks.choose tells"
+    return graph_row(which, threads, against, times, note)
 
 
 def openvino_rows(terms: Terms) -> Iterator[Row | Missing]:
@@ -123,20 +112,7 @@ def openvino_rows(terms: Terms) -> Iterator[Row | Missing]:
         except (NotInstalled, OtherResult) as reason:
             yield Missing(against=f"{against}, {name}", reason=str(reason))
             continue
-        yield Row(
-            area="models",
-            what=_named(which, 2),
-            against=against,
-            ours=times[0],
-            theirs=times[1],
-            note="in a process of its own, which is not timed",
-        )
-
-
-def _named(which: tuple[str, str], threads: int) -> str:
-    """Return a graph and its threads in words."""
-    model, name = which
-    return f"{model}'s {name}, {threads} thread{'s' if threads > 1 else ''}"
+        yield graph_row(which, 2, against, times, "in a process of its own, which is not timed")
 
 
 def _check(

@@ -15,7 +15,8 @@ from benchmarks.graphs import (
     apart,
     check_same,
     example,
-    other_result,
+    graph_row,
+    off_by,
     served,
     times_of,
 )
@@ -82,14 +83,8 @@ def compiled_rows(terms: Terms) -> Iterator[Row | Missing]:
             continue
         check_same(f"{name}, {against}", eager(name)(feed), other(feed))
         times = times_of(terms, feed, ours, other)
-        yield Row(
-            area="models",
-            what=f"{model}'s {name}, 1 thread",
-            against=against,
-            ours=times[0],
-            theirs=times[1],
-            note=f"compiling took {seconds:.0f} s, which is not counted",
-        )
+        note = f"compiling took {seconds:.0f} s, which is not counted"
+        yield graph_row((model, name), 1, against, times, note)
 
 
 def bfloat16_rows(terms: Terms) -> Iterator[Row | Missing]:
@@ -102,7 +97,8 @@ def bfloat16_rows(terms: Terms) -> Iterator[Row | Missing]:
         feed, ours, other = example((model, name)), served(model, name, 1), in_bfloat16(name)
         times = times_of(terms, feed, ours, other)
         against = f"{TORCH}, autocast to bfloat16"
-        yield other_result((model, name), against, times, apart(ours(feed), other(feed)))
+        note = off_by(apart(ours(feed), other(feed)))
+        yield graph_row((model, name), 1, against, times, note)
 
 
 def processor_flags() -> frozenset[str]:
