@@ -35,6 +35,7 @@ from pipeline.ingest.inventory import take_inventory
 from pipeline.quiet import quietly
 from pipeline.study import InputSeries
 from tests.support.geometry import farthest_mm
+from tests.support.plainseries import plain_series
 from tests.support.realdata import real_data
 from tests.support.results import CONTEXT, result_on
 from tests.support.traps import stack
@@ -415,15 +416,7 @@ def test_values_that_break_the_standard_do_not_stop_a_result(tmp_path: Path) -> 
 
 
 def test_a_nifti_series_gets_no_patient_and_no_dicom(source: InputSeries, tmp_path: Path) -> None:
-    nifti = InputSeries(
-        label="a.nii.gz",
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=source.image,
-        frames=(),
-        header=None,
-        input_digest="",
-    )
+    nifti = plain_series(source.image, "a.nii.gz")
     found = encoded(nifti, tmp_path / "out")
     suffixes = {p.suffix for p in found.rglob("*") if p.is_file()}
     assert suffixes == {".csv", ".gz", ".pdf", ".png"}

@@ -17,6 +17,7 @@ from pipeline.analyses.perfusion.settings import SEGMENTATIONS
 from pipeline.infer.bundle import load_bundle
 from pipeline.phantom import Phantom
 from pipeline.study import InputSeries
+from tests.support.plainseries import plain_series
 from tests.support.runs import FAST
 
 
@@ -27,15 +28,7 @@ def pool(tiny_bundle: Path) -> Pool:
 
 @pytest.fixture(scope="module")
 def series(phantom: Phantom) -> InputSeries:
-    return InputSeries(
-        label="phantom",
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=phantom.image,
-        frames=(),
-        header=None,
-        input_digest="",
-    )
+    return plain_series(phantom.image)
 
 
 def member(u_pp: float, *, plausible: bool = True) -> MemberScore:

@@ -11,7 +11,7 @@ from pipeline.analyses.perfusion.networks import Pool, open_pool
 from pipeline.analyses.perfusion.result import PerfusionResult
 from pipeline.infer.bundle import load_bundle
 from pipeline.phantom import PhantomSettings, perfusion_phantom
-from pipeline.study import InputSeries
+from tests.support.plainseries import plain_series
 from tests.support.runs import FAST
 
 
@@ -21,15 +21,7 @@ def found(tiny_bundle: Path) -> dict[str, PerfusionResult]:
     phantom = perfusion_phantom(
         7, PhantomSettings(n_slices=1, n_beats=40, rows=96, columns=96, jump_mm=20.0)
     )
-    series = InputSeries(
-        label="phantom",
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=phantom.image,
-        frames=(),
-        header=None,
-        input_digest="",
-    )
+    series = plain_series(phantom.image)
     pool: Pool = open_pool(load_bundle(tiny_bundle))
     return {
         motion: analyse(series, pool, replace(FAST, motion=motion))

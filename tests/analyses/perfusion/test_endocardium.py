@@ -17,7 +17,7 @@ from pipeline.analyses.perfusion.settings import ModelGrid
 from pipeline.errors import BundleRejected
 from pipeline.infer.bundle import find_bundle, load_bundle
 from pipeline.phantom import Phantom
-from pipeline.study import InputSeries
+from tests.support.plainseries import plain_series
 from tests.support.runs import FAST
 
 SIZE, SPACING_MM = 64, 2.0
@@ -89,15 +89,7 @@ def test_the_pool_that_ships_moves_it_on_fine_images_alone() -> None:
 
 
 def test_a_result_tells_how_far_contours_were_moved(tiny_bundle: Path, phantom: Phantom) -> None:
-    series = InputSeries(
-        label="phantom",
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=phantom.image,
-        frames=(),
-        header=None,
-        input_digest="",
-    )
+    series = plain_series(phantom.image)
     pool = open_pool(load_bundle(tiny_bundle))
     coarser = float(np.mean(phantom.image.spacing_mm[1:])) + 1.5
     moving = replace(pool.grid, label_spacing_mm=coarser, endocardial_offset=1.0)

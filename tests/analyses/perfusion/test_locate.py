@@ -24,7 +24,7 @@ from pipeline.analyses.perfusion.prepare import prepare_slice, prepare_standing
 from pipeline.analyses.perfusion.result import MemberScore
 from pipeline.infer.bundle import load_bundle
 from pipeline.phantom import Phantom, PhantomSettings, perfusion_phantom
-from pipeline.study import InputSeries
+from tests.support.plainseries import plain_series
 from tests.support.runs import FAST
 
 SPACING_MM = (2.0, 1.0)
@@ -88,15 +88,7 @@ def pool(tiny_bundle: Path) -> Pool:
 def test_a_heart_that_is_not_where_it_is_likeliest_is_found_where_it_is_next(
     pool: Pool, phantom: Phantom
 ) -> None:
-    series = InputSeries(
-        label="phantom",
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=phantom.image,
-        frames=(),
-        header=None,
-        input_digest="",
-    )
+    series = plain_series(phantom.image)
     right = analyse(series, pool, FAST)
     x, y, z = right.slices[0].heart_centre_lps_mm
     _, row, column, _ = np.linalg.inv(phantom.image.affine) @ (x, y, z, 1.0)

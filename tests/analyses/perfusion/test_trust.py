@@ -25,7 +25,7 @@ from pipeline.analyses.perfusion.verdict import Signs, Verdict
 from pipeline.errors import BundleRejected, UnusableCall
 from pipeline.infer.bundle import load_bundle
 from pipeline.phantom import Phantom
-from pipeline.study import InputSeries
+from tests.support.plainseries import plain_series
 from tests.support.runs import FAST
 from tests.support.trust import signs, trust_model
 
@@ -186,15 +186,7 @@ def test_a_bundle_with_the_calibration_of_another_pool_is_refused(tiny_bundle: P
 
 
 def test_a_result_has_the_verdicts_of_its_slices(phantom: Phantom, tiny_bundle: Path) -> None:
-    series = InputSeries(
-        label="phantom",
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=phantom.image,
-        frames=(),
-        header=None,
-        input_digest="",
-    )
+    series = plain_series(phantom.image)
     pool = open_pool(load_bundle(tiny_bundle))
     strict = trust_model(pool.digest, intercept=9.0)
     found = analyse(series, replace(pool, trust=strict), FAST)

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 SCRIPT = """
-import sys
 import numpy as np
 import psutil
 from pipeline.analyses.phases.analysis import analyse

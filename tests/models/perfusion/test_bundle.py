@@ -16,6 +16,7 @@ from pipeline.infer.bundle import Bundle, find_bundle, load_bundle
 from pipeline.ingest.inventory import take_inventory
 from pipeline.phantom import perfusion_phantom
 from pipeline.study import InputSeries
+from tests.support.plainseries import plain_series
 from tests.support.realdata import real_data
 from tests.support.runs import FAST
 
@@ -58,15 +59,7 @@ def test_its_card_and_metadata_are_those_of_the_sources(bundle: Bundle) -> None:
 
 def test_the_demonstrations_heart_is_segmented(pool: Pool) -> None:
     phantom = perfusion_phantom(1)
-    series = InputSeries(
-        label="phantom",
-        study_instance_uid=None,
-        series_instance_uids=(),
-        image=phantom.image,
-        frames=(),
-        header=None,
-        input_digest="",
-    )
+    series = plain_series(phantom.image)
     found = analyse(series, pool, FAST).segmentation.array
     assert dice(found == MYOCARDIUM, phantom.labels == MYOCARDIUM) > 0.85
     assert dice(found == BLOOD_POOL, phantom.labels == BLOOD_POOL) > 0.9
