@@ -60,13 +60,14 @@ def test_ratios_agree_if_they_are_near_and_on_one_side_of_the_aim(
 
 def test_two_runs_stand_side_by_side_and_are_kept(root: Path) -> None:
     first = kept(root / "1.json", row("x", 1.0), row("only first", 1.0))
-    second = kept(root / "2.json", row("x", 1.3), row("only second", 0.5))
+    second = kept(root / "2.json", row("x", 1.3), row("only second", 0.5), failure="no peer")
     (root / "plot.png").write_bytes(b"plot")
     publish_two(root, [first, second], root / "plot.png")
     table = (root / "docs" / "bench" / "table.md").read_text()
     assert "| a | x | b | 1 | 1.3 | no | 1.1 | **missed** |" in table
     assert "| a | only first | b | 1 | - |" in table
     assert "| a | only second | b | - | 0.5 |" in table
+    assert "- a: no peer" in table
     runs = root / "docs" / "bench" / "runs"
     assert (runs / "run2.json").read_bytes() == second.read_bytes()
     assert (runs / "plot.png").read_bytes() == b"plot"
